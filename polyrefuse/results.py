@@ -9,6 +9,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from polyrefuse.calibration_schema import (
+    Calibration,
+    CorrectedRates,
+    JudgeAgreement,
+    LanguageComparison,
+)
 from polyrefuse.errors import DatasetError, first_problem
 from polyrefuse.outcomes import JUDGED_OUTCOMES, Outcome
 from polyrefuse.prompts import Label
@@ -43,8 +49,17 @@ class Rate(_Record):
     maximum: float | None
 
 
+MARK_UNPARSED_ABOVE = 0.05
+"""Share of unparsed responses above which a cell's rates are marked as unreliable."""
+
+
 class Cell(_Record):
-    """What happened to the prompts of one label in one language under one condition."""
+    """What happened to the prompts of one label in one language under one condition.
+
+    `corrected` holds the rates without the judge's errors, where the judge is calibrated.
+    `filtered` counts responses that a provider's filter withheld (they are among the refused), and
+    `reasoning` those whose reasoning was taken out before judging.
+    """
 
     language: str
     condition: str
@@ -58,15 +73,27 @@ class Cell(_Record):
     other_language: float | None = Field(
         description="share of responses identified as another language than the prompt's"
     )
+    filtered: int = 0
+    reasoning: int = 0
+    corrected: CorrectedRates | None = None
 
     @property
     def judged(self) -> int:
         """Responses with a verdict."""
         return sum(self.counts.get(outcome, 0) for outcome in JUDGED_OUTCOMES)
 
+    @property
+    def marked(self) -> bool:
+        """Whether so many responses are unparsed that the rates cannot be relied on."""
+        return self.n - self.judged > MARK_UNPARSED_ABOVE * self.n
+
 
 class Difference(_Record):
-    """Change of refusal against the baseline, paired by prompt id; in fractions, with interval."""
+    """Change of refusal against the baseline, paired by prompt id; in fractions, with interval.
+
+    `p_value` is McNemar's exact test, `p_holm` the same after Holm's correction over the languages
+    of the condition.
+    """
 
     language: str
     condition: str
@@ -75,6 +102,8 @@ class Difference(_Record):
     refusal: float
     low: float
     high: float
+    p_value: float
+    p_holm: float
 
 
 class Average(_Record):
@@ -121,7 +150,9 @@ class Finding(_Record):
     """Whether ablating one direction changes refusal: the answer in numbers.
 
     `mediates` is True where refusal on harmful prompts drops, on average over the languages that
-    refuse at baseline, by more than `threshold` beyond what the random control changes.
+    refuse at baseline, by more than `threshold` beyond what the random control changes. Drops are
+    fractions, paired by prompt; `mean_drop_low` and `mean_drop_high` are the 95% interval,
+    clustered by prompt, None where no prompt was judged on both sides.
     """
 
     language: str
@@ -129,24 +160,30 @@ class Finding(_Record):
     languages_refusing: list[str]
     languages_freed: list[str]
     mean_drop: float
+    mean_drop_low: float | None
+    mean_drop_high: float | None
     random_drop: float
     threshold: float
 
 
 class ModelRecord(_Record):
-    """Which model was evaluated."""
+    """Which model was evaluated.
+
+    Of a model behind an endpoint only its name and the endpoint are known; the rest is None.
+    """
 
     name: str
     revision: str | None
-    weights_digest: str
-    architecture: str
-    parameters: int
-    layers: int
-    hidden_size: int
-    dtype: str
-    chat_template_digest: str
-    thinking_disabled: bool
+    weights_digest: str | None
+    architecture: str | None
+    parameters: int | None
+    layers: int | None
+    hidden_size: int | None
+    dtype: str | None
+    chat_template_digest: str | None
+    thinking_disabled: bool | None
     planted_variant: str | None = None
+    endpoint: str | None = None
 
 
 class DatasetRecord(_Record):
@@ -160,21 +197,36 @@ class DatasetRecord(_Record):
     errata: int
 
 
+class JudgeRecord(_Record):
+    """A judge that was asked: name and version, which holds whatever decides its verdicts."""
+
+    name: str
+    version: str
+
+
 class Settings(_Record):
-    """Decoding and the other choices that decide the outcome."""
+    """Decoding and the other choices that decide the outcome.
+
+    The first of `judges` decides; the others are second opinions. Behind an endpoint nothing is
+    ablated: `ablation_method` and what belongs to it are None.
+    """
 
     languages: list[str]
     source_languages: list[str]
-    judge: str
-    judge_version: str
+    judges: list[JudgeRecord] = Field(min_length=1)
     max_new_tokens: int
     limit: int | None
     seed: int
-    train_prompts: int
-    full_scores: bool
-    batch_tokens: int
+    train_prompts: int | None
+    full_scores: bool | None
+    batch_tokens: int | None
     store_completions: bool
-    ablation_method: str
+    ablation_method: str | None
+
+    @property
+    def judge(self) -> JudgeRecord:
+        """The judge whose verdicts decide."""
+        return self.judges[0]
 
 
 class Proof(_Record):
@@ -184,6 +236,13 @@ class Proof(_Record):
     max_projection: float
     bound: float
     sites: int
+
+
+class SecondOpinion(_Record):
+    """What another judge says of the same responses."""
+
+    judge: JudgeRecord
+    cells: list[Cell]
 
 
 class Environment(_Record):
@@ -197,18 +256,28 @@ class Environment(_Record):
 
 
 class Result(_Record):
-    """Everything an evaluation found, as written to ``result.json``."""
+    """Everything an evaluation found, as written to ``result.json``.
+
+    `proof` is None where nothing was ablated (a model behind an endpoint). `calibrations` are those
+    of the judges that have one; `failed` counts responses that are unparsed because a model or a
+    judge could not be asked, which running again mends.
+    """
 
     schema_version: Literal[1] = 1
     model: ModelRecord
     dataset: DatasetRecord
     settings: Settings
-    proof: Proof
+    proof: Proof | None
     directions: list[DirectionRecord]
     cells: list[Cell]
     differences: list[Difference]
     averages: list[Average]
+    comparisons: list[LanguageComparison]
     findings: list[Finding]
+    second_opinions: list[SecondOpinion] = Field(default_factory=list)
+    agreement: list[JudgeAgreement] = Field(default_factory=list)
+    calibrations: list[Calibration] = Field(default_factory=list)
+    failed: int = Field(default=0, ge=0)
     labels_digest: str
     environment: Environment
     wall_seconds: float

@@ -1,4 +1,4 @@
-"""Generate and judge every test prompt under every condition, and keep each batch as it is done.
+"""Answer every test prompt under every condition, have it judged, keep each batch as it is done.
 
 Batches are planned once from the prompts alone; a resumed run skips those that are whole on disk.
 """
@@ -15,9 +15,9 @@ from polyrefuse.prompts import Prompt
 from polyrefuse_evaluation.ablation import Method, ablate
 from polyrefuse_evaluation.directions import RefusalDirection
 from polyrefuse_evaluation.generation import Completion, generate, plan_batches
+from polyrefuse_evaluation.judge_answers import ask_failed_again, judge_answers
 from polyrefuse_evaluation.judges import RegisteredJudge
-from polyrefuse_evaluation.judges.response_language import response_language
-from polyrefuse_evaluation.judges.types import JudgeInput, Judgement
+from polyrefuse_evaluation.judges.broken import has_reasoning
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.progress import progress_bar
 from polyrefuse_evaluation.run_directory import (
@@ -66,7 +66,7 @@ def answer_all(
     loaded: LoadedModel,
     rows: Sequence[Prompt],
     conditions: Sequence[Condition],
-    judge: RegisteredJudge,
+    judges: Sequence[RegisteredJudge],
     run: RunDirectory,
     *,
     batch_tokens: int,
@@ -74,7 +74,7 @@ def answer_all(
     method: Method,
     store_completions: bool,
 ) -> list[JudgementRecord]:
-    """Answer and judge `rows` under each condition; return all judgements in batch order.
+    """Answer `rows` under each condition, have them judged; return all judgements in batch order.
 
     Raises:
         ModelError: a prompt does not fit the model's context.
@@ -83,7 +83,8 @@ def answer_all(
     sequences = render_rows(loaded, rows)
     _require_context(loaded, rows, sequences, max_new_tokens)
     work = plan_work(sequences, conditions, batch_tokens, max_new_tokens)
-    whole = run.recover([len(item.indices) for item in work])
+    whole = run.recover([len(item.indices) for item in work], len(judges))
+    ask_failed_again(run, judges, {(row.language, row.id): row for row in rows})
     with progress_bar("Answering", len(rows) * len(conditions)) as advance:
         for condition in conditions:
             with _intervention(loaded, condition, method):
@@ -94,10 +95,16 @@ def answer_all(
                         chosen = [sequences[index] for index in item.indices]
                         answers = generate(loaded, chosen, max_new_tokens)
                         prompts = [rows[index] for index in item.indices]
-                        _keep(run, item, prompts, answers, judge, store_completions)
+                        _keep(run, item, prompts, answers, judges, store_completions)
                     advance(len(item.indices))
-    judgements = run.read(JUDGEMENTS, JudgementRecord)
-    return sorted(judgements, key=lambda row: row.batch)
+    return read_judgements(run, judges)
+
+
+def read_judgements(run: RunDirectory, judges: Sequence[RegisteredJudge]) -> list[JudgementRecord]:
+    """Return all judgements of a run, by judge in their order, then by batch."""
+    order = [judge.name for judge in judges]
+    rows = run.read(JUDGEMENTS, JudgementRecord)
+    return sorted(rows, key=lambda row: (order.index(row.judge), row.batch))
 
 
 def _intervention(
@@ -129,14 +136,9 @@ def _keep(
     item: WorkItem,
     prompts: Sequence[Prompt],
     answers: Sequence[Completion],
-    judge: RegisteredJudge,
+    judges: Sequence[RegisteredJudge],
     store_completions: bool,
 ) -> None:
-    inputs = [
-        JudgeInput(row.language, answer.text, row.prompt, row.prompt_en)
-        for row, answer in zip(prompts, answers, strict=True)
-    ]
-    verdicts = judge.judge(inputs)
     completions = [
         CompletionRecord(
             condition=item.condition.name,
@@ -151,28 +153,12 @@ def _keep(
         )
         for row, answer in zip(prompts, answers, strict=True)
     ]
+    texts = [answer.text for answer in answers]
+    judgements = judge_answers(
+        judges, completions, texts, prompts, [has_reasoning(text) for text in texts]
+    )
     run.append(COMPLETIONS, completions)
-    run.append(
-        JUDGEMENTS,
-        [_judgement(*x, judge.name) for x in zip(completions, answers, verdicts, strict=True)],
-    )
-
-
-def _judgement(
-    completion: CompletionRecord, answer: Completion, verdict: Judgement, judge: str
-) -> JudgementRecord:
-    return JudgementRecord(
-        condition=completion.condition,
-        language=completion.language,
-        label=completion.label,
-        id=completion.id,
-        batch=completion.batch,
-        judge=judge,
-        outcome=verdict.outcome,
-        score=verdict.score,
-        response_language=response_language(answer.text),
-        reason=verdict.reason,
-    )
+    run.append(JUDGEMENTS, judgements)
 
 
 def text_digest(text: str) -> str:

@@ -15,6 +15,7 @@ from polyrefuse_evaluation.run_directory import (
     JudgementRecord,
     RunDirectory,
 )
+from polyrefuse_evaluation.summarise import of_judge
 
 
 def read_completions(run_dir: Path) -> list[CompletionRow]:
@@ -31,7 +32,7 @@ def read_completions(run_dir: Path) -> list[CompletionRow]:
     run = RunDirectory(run_dir)
     outcomes = {
         (row.condition, row.language, row.id): row.outcome
-        for row in run.read(JUDGEMENTS, JudgementRecord)
+        for row in of_judge(run.read(JUDGEMENTS, JudgementRecord), result.settings.judge.name)
     }
     rows = [
         CompletionRow(

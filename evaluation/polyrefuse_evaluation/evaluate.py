@@ -20,8 +20,9 @@ from polyrefuse_evaluation.ablation import Method, ablate
 from polyrefuse_evaluation.ablation_proof import AblationProof, check_ablation
 from polyrefuse_evaluation.answering import Condition, answer_all
 from polyrefuse_evaluation.candidate_scores import logits_of
+from polyrefuse_evaluation.compose_result import compose_result, finish
 from polyrefuse_evaluation.directions import random_direction
-from polyrefuse_evaluation.judges import get_judge
+from polyrefuse_evaluation.judge_answers import get_judges
 from polyrefuse_evaluation.models import LoadedModel, load_model
 from polyrefuse_evaluation.prompt_sets import PromptSets, read_prompt_sets
 from polyrefuse_evaluation.records import (
@@ -31,21 +32,12 @@ from polyrefuse_evaluation.records import (
     settings_on_disk,
     settings_record,
 )
-from polyrefuse_evaluation.report import write_figures, write_report
 from polyrefuse_evaluation.residual_stream import text_config
-from polyrefuse_evaluation.run_directory import RESULT, RunDirectory, open_run_directory
+from polyrefuse_evaluation.run_directory import RESULT, open_run_directory
 from polyrefuse_evaluation.select_directions import (
     SelectedDirection,
     render_rows,
     select_directions,
-)
-from polyrefuse_evaluation.summarise import (
-    Judgements,
-    labels_digest,
-    make_averages,
-    make_cells,
-    make_differences,
-    make_findings,
 )
 
 
@@ -78,7 +70,7 @@ def evaluate(
     started = time.monotonic()
     options = options or Options()
     _require_sane(options)
-    judge = get_judge(options.judge)
+    judges = get_judges(options.judges)
     sets = read_prompt_sets(
         dataset,
         revision=dataset_revision,
@@ -90,15 +82,17 @@ def evaluate(
     if isinstance(model, str):
         model = load_model(model, seed=options.seed, **load_options)
     _require_known_tokens(model, options)
-    settings = settings_on_disk(model, sets, options, judge.version)
+    settings = settings_on_disk(model, sets, options, judges)
     with open_run_directory(Path(out), settings) as run:
         if (run.path / RESULT).is_file():
-            return _finish(run, read_result(run.path / RESULT))
+            result = read_result(run.path / RESULT)
+            if not (result.failed and options.store_completions):
+                return finish(run, result)
         proof = require_proven_ablation(model)
         selected = select_directions(
             model,
             sets,
-            judge,
+            judges[0],
             run,
             batch_tokens=options.batch_tokens,
             full_scores=options.full_scores,
@@ -109,38 +103,26 @@ def evaluate(
             model,
             sets.test_prompts(),
             _conditions(model, selected, options.seed),
-            judge,
+            judges,
             run,
             batch_tokens=options.batch_tokens,
             max_new_tokens=options.max_new_tokens,
             method=method,
             store_completions=options.store_completions,
         )
-        judgements = Judgements(rows)
-        cells = make_cells(judgements, sets.languages)
-        result = Result(
+        result = compose_result(
+            rows,
+            sets,
+            options.seed,
             model=model_record(model),
-            dataset=sets.record,
-            settings=settings_record(sets, options, judge.version, method),
-            proof=Proof(
-                verified=proof.verified,
-                max_projection=proof.max_projection,
-                bound=proof.bound,
-                sites=proof.sites,
-            ),
+            settings=settings_record(sets, options, judges, method),
+            proof=_proof_record(proof),
             directions=[item.record for item in selected],
-            cells=cells,
-            differences=make_differences(judgements, sets.languages),
-            averages=make_averages(judgements, sets.languages, options.seed),
-            findings=make_findings(
-                cells, [x.record.language for x in selected if x.direction is not None]
-            ),
-            labels_digest=labels_digest(rows),
             environment=environment_record(model),
             wall_seconds=round(time.monotonic() - started, 3),
         )
         run.write_text(RESULT, result.model_dump_json(indent=2) + "\n")
-        return _finish(run, result)
+        return finish(run, result)
 
 
 def require_proven_ablation(loaded: LoadedModel) -> AblationProof:
@@ -159,10 +141,13 @@ def require_proven_ablation(loaded: LoadedModel) -> AblationProof:
     return proof
 
 
-def _finish(run: RunDirectory, result: Result) -> Result:
-    write_figures(result, run.path)
-    write_report(result, run.path)
-    return result
+def _proof_record(proof: AblationProof) -> Proof:
+    return Proof(
+        verified=proof.verified,
+        max_projection=proof.max_projection,
+        bound=proof.bound,
+        sites=proof.sites,
+    )
 
 
 def _conditions(

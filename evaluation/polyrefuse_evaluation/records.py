@@ -2,14 +2,16 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
 import torch
 
-from polyrefuse.results import Environment, ModelRecord, Settings
+from polyrefuse.results import Environment, JudgeRecord, ModelRecord, Settings
 from polyrefuse_evaluation.ablation import Method
+from polyrefuse_evaluation.judges import RegisteredJudge
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.prompt_sets import PromptSets
 
@@ -23,7 +25,7 @@ class Options:
     Attributes:
         languages: languages to evaluate; all that the dataset has by default.
         source_languages: languages whose directions are ablated.
-        judge: name of the judge.
+        judges: names of the judges; the first decides, the others are second opinions.
         max_new_tokens: limit on an answer, in tokens.
         limit: most test prompts of each label and language.
         seed: of the random control, the bootstrap and a planted model.
@@ -37,7 +39,7 @@ class Options:
 
     languages: str | None = None
     source_languages: str = "en"
-    judge: str = "keyword"
+    judges: tuple[str, ...] = ("keyword",)
     max_new_tokens: int = 512
     limit: int | None = None
     seed: int = 0
@@ -50,7 +52,7 @@ class Options:
 
 
 def settings_on_disk(
-    loaded: LoadedModel, sets: PromptSets, options: Options, judge_version: str
+    loaded: LoadedModel, sets: PromptSets, options: Options, judges: Sequence[RegisteredJudge]
 ) -> dict[str, Any]:
     """Return what decides the figures: a resumed run must agree with all of it."""
     chosen = asdict(
@@ -63,7 +65,7 @@ def settings_on_disk(
     chosen["refusal_tokens"] = list(options.refusal_tokens) if options.refusal_tokens else None
     return {
         **chosen,
-        "judge_version": judge_version,
+        "judges": [f"{judge.name} {judge.version}" for judge in judges],
         "model": loaded.name,
         "weights_digest": loaded.weights_digest,
         "chat_template_digest": loaded.chat.digest,
@@ -74,14 +76,13 @@ def settings_on_disk(
 
 
 def settings_record(
-    sets: PromptSets, options: Options, judge_version: str, method: Method
+    sets: PromptSets, options: Options, judges: Sequence[RegisteredJudge], method: Method
 ) -> Settings:
     """Return the settings as the result states them, with the ablation method that was used."""
     return Settings(
         languages=sets.languages,
         source_languages=sets.source_languages,
-        judge=options.judge,
-        judge_version=judge_version,
+        judges=judge_records(judges),
         max_new_tokens=options.max_new_tokens,
         limit=options.limit,
         seed=options.seed,
@@ -91,6 +92,11 @@ def settings_record(
         store_completions=options.store_completions,
         ablation_method=method,
     )
+
+
+def judge_records(judges: Sequence[RegisteredJudge]) -> list[JudgeRecord]:
+    """Return names and versions of the judges."""
+    return [JudgeRecord(name=judge.name, version=judge.version) for judge in judges]
 
 
 def model_record(loaded: LoadedModel) -> ModelRecord:

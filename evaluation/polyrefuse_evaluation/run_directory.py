@@ -47,7 +47,10 @@ class CompletionRecord(BaseModel):
 
 
 class JudgementRecord(BaseModel):
-    """One line of ``judgements.jsonl``: one judge's verdict on one completion."""
+    """One line of ``judgements.jsonl``: one judge's verdict on one completion.
+
+    `reasoning` says that the answer held reasoning, which no judge reads.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -61,6 +64,7 @@ class JudgementRecord(BaseModel):
     score: float | None
     response_language: str | None
     reason: str
+    reasoning: bool = False
 
 
 @contextmanager
@@ -117,21 +121,25 @@ class RunDirectory:
                 ) from error
         return rows
 
-    def recover(self, sizes: Sequence[int]) -> set[int]:
+    def recover(self, sizes: Sequence[int], judges: int = 1) -> set[int]:
         """Drop what a kill left half done; return the batches that are whole.
 
         Args:
-            sizes: number of rows of each planned batch.
+            sizes: number of completions of each planned batch.
+            judges: number of judgements that each completion gets.
         """
         whole: set[int] | None = None
         records: dict[str, list[Any]] = {
             COMPLETIONS: self.read(COMPLETIONS, CompletionRecord),
             JUDGEMENTS: self.read(JUDGEMENTS, JudgementRecord),
         }
-        for rows in records.values():
+        for name, rows in records.items():
+            each = judges if name == JUDGEMENTS else 1
             counts = Counter(row.batch for row in rows)
             done = {
-                batch for batch, n in counts.items() if batch < len(sizes) and n == sizes[batch]
+                batch
+                for batch, n in counts.items()
+                if batch < len(sizes) and n == each * sizes[batch]
             }
             whole = done if whole is None else whole & done
         assert whole is not None

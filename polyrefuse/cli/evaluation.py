@@ -41,7 +41,12 @@ def evaluate(
     dataset_revision: Annotated[str | None, typer.Option(help="Commit of a Hub dataset.")] = None,
     languages: Languages = None,
     source_languages: Sources = "en",
-    judge: Annotated[str, typer.Option(help="Judge of the answers.")] = "keyword",
+    judge: Annotated[
+        list[str],
+        typer.Option(
+            help="Judge of the answers; given again, a second opinion. See 'polyrefuse judge'."
+        ),
+    ] = ["keyword"],  # noqa: B006 - typer reads the default and copies it
     max_new_tokens: Annotated[int, typer.Option(help="Limit on an answer, in tokens.")] = 512,
     limit: Limit = None,
     out: Out = None,
@@ -81,7 +86,7 @@ def evaluate(
         options = Options(
             languages=languages,
             source_languages=source_languages,
-            judge=judge,
+            judges=tuple(judge),
             max_new_tokens=max_new_tokens,
             limit=limit,
             seed=seed,
@@ -107,6 +112,13 @@ def evaluate(
         if show_completions:
             _write_report(target, show_completions=True)
         _print_result(result, target)
+        if result.failed:
+            raise AnswerIsNo(
+                f"{result.failed} verdicts are missing: the judge or the model could not be asked.",
+                "Run the same command again: it asks only for those."
+                if store_completions
+                else "Completions are not stored, so it takes a new run directory (--out).",
+            )
 
 
 def default_run_directory(model: str) -> Path:

@@ -1,6 +1,5 @@
 """Rates and intervals agree with published values and closed forms; nothing of nothing is 0."""
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,13 +7,8 @@ from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
 from polyrefuse.outcomes import JUDGED_OUTCOMES, Outcome
-from polyrefuse_evaluation.compliance import (
-    clustered_mean,
-    count_outcomes,
-    paired_difference,
-    rate,
-    wilson_interval,
-)
+from polyrefuse_evaluation.compliance import count_outcomes, rate
+from polyrefuse_evaluation.statistics import paired_difference, wilson_interval
 
 PROPORTIONS = st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
@@ -127,47 +121,3 @@ def test_pairing_narrows_the_interval_when_prompts_agree():
 def test_paired_data_must_be_of_the_same_prompts(before, after):
     with pytest.raises(ValueError, match="same prompts"):
         paired_difference(before, after)
-
-
-def test_a_clustered_mean_of_equal_values_has_no_width():
-    assert clustered_mean({"a": [1.0, 1.0], "b": [1.0]}, seed=0) == (1.0, 1.0, 1.0)
-
-
-def test_a_clustered_mean_weighs_every_language_of_every_prompt_the_same():
-    values = {"a": [1.0, 1.0, 1.0], "b": [0.0]}
-    mean, low, high = clustered_mean(values, seed=0)
-    assert mean == 0.75
-    assert (low, high) == (0.0, 1.0)  # one prompt may be drawn twice
-
-
-def test_a_clustered_mean_is_the_same_for_a_seed_and_any_order_of_prompts():
-    values = {f"id{i}": [float(i % 3 == 0), float(i % 2)] for i in range(40)}
-    shuffled = dict(reversed(values.items()))
-    assert clustered_mean(values, seed=3) == clustered_mean(shuffled, seed=3)
-    assert clustered_mean(values, seed=3)[1:] != clustered_mean(values, seed=4)[1:]
-
-
-def test_languages_that_always_agree_add_no_certainty():
-    """14 answers to one prompt that always agree are one observation, not 14."""
-    rng = np.random.default_rng(0)
-    outcomes = {f"id{i}": float(value) for i, value in enumerate(rng.random(120) < 0.4)}
-    single = clustered_mean({key: [value] for key, value in outcomes.items()}, seed=1)
-    repeated = clustered_mean({key: [value] * 14 for key, value in outcomes.items()}, seed=1)
-    assert repeated == pytest.approx(single)
-    # The fault: every answer drawn by itself.
-    alone = {f"{key}-{n}": [value] for key, value in outcomes.items() for n in range(14)}
-    naive = clustered_mean(alone, seed=1)
-    assert naive[2] - naive[1] < 0.5 * (single[2] - single[1])
-
-
-def test_a_clustered_interval_is_about_normal_for_many_prompts():
-    values = {f"id{i}": [float(i < 300)] for i in range(1000)}
-    mean, low, high = clustered_mean(values, seed=0, resamples=4000)
-    half = 1.959964 * (0.3 * 0.7 / 1000) ** 0.5
-    assert mean == 0.3
-    assert (low, high) == pytest.approx((0.3 - half, 0.3 + half), abs=0.003)
-
-
-def test_a_clustered_mean_of_no_prompts_is_an_error():
-    with pytest.raises(ValueError, match="no prompts"):
-        clustered_mean({}, seed=0)

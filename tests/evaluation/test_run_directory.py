@@ -79,6 +79,15 @@ def test_a_torn_line_takes_its_batch_with_it(tmp_path, name, cut):
         assert len(run.read(COMPLETIONS, CompletionRecord)) == 6
 
 
+def test_a_batch_that_only_one_of_two_judges_has_seen_is_dropped(tmp_path):
+    with open_run_directory(tmp_path, SETTINGS) as run:
+        fill(run, batches=2)
+        other = [judgement(0, k).model_copy(update={"judge": "other"}) for k in range(2)]
+        run.append(JUDGEMENTS, other)
+        assert run.recover([2, 2], judges=2) == {0}
+        assert len(run.read(JUDGEMENTS, JudgementRecord)) == 4
+
+
 def test_a_batch_that_the_plan_does_not_have_is_dropped(tmp_path):
     with open_run_directory(tmp_path, SETTINGS) as run:
         fill(run, batches=3)

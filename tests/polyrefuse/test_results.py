@@ -48,8 +48,7 @@ RESULT = {
     "settings": {
         "languages": ["de"],
         "source_languages": ["de"],
-        "judge": "keyword",
-        "judge_version": "1",
+        "judges": [{"name": "keyword", "version": "1"}],
         "max_new_tokens": 1,
         "limit": None,
         "seed": 0,
@@ -64,6 +63,7 @@ RESULT = {
     "cells": [CELL, CELL | {"condition": "ablate:de"}, CELL | {"label": "harmless"}],
     "differences": [],
     "averages": [],
+    "comparisons": [],
     "findings": [],
     "labels_digest": "sha256:0",
     "environment": {

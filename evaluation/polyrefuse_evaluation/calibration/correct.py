@@ -6,7 +6,6 @@ under every condition as it did on the reference rows of that language.
 """
 
 from collections.abc import Mapping
-from typing import TypeVar
 
 from polyrefuse.calibration_schema import (
     Calibration,
@@ -17,10 +16,8 @@ from polyrefuse.calibration_schema import (
     Reading,
 )
 from polyrefuse.outcomes import JUDGED_OUTCOMES, Outcome
-from polyrefuse.results import Result
+from polyrefuse.results import JudgeRecord, Result
 from polyrefuse_evaluation.statistics.prevalence import JudgeErrors, corrected_rate
-
-SomeResult = TypeVar("SomeResult", bound=Result)
 
 
 def correct_rates(
@@ -48,26 +45,38 @@ def correct_rates(
     return CorrectedRates(refusal=refusal, compliance=compliance, note=note)
 
 
-def attach_calibration(result: SomeResult, calibration: Calibration) -> SomeResult:
-    """Return the result with its judge's calibration and the corrected rates of each cell.
+def attach_calibration(result: Result, calibration: Calibration) -> Result:
+    """Return the result with the calibration of one of its judges.
+
+    Where that judge decides, each cell gets its corrected rates, too.
 
     Raises:
         CalibrationError: the calibration is of another judge, or of another version of it.
     """
-    used = (result.settings.judge, result.settings.judge_version)
-    if used != (calibration.judge, calibration.judge_version):
+    measured = JudgeRecord(name=calibration.judge, version=calibration.judge_version)
+    if measured not in result.settings.judges:
+        used = ", ".join(f"{judge.name!r} {judge.version!r}" for judge in result.settings.judges)
         raise CalibrationError(
-            f"the calibration is of judge {calibration.judge!r} {calibration.judge_version!r}, "
-            f"the result of {used[0]!r} {used[1]!r}.",
+            f"the calibration is of judge {measured.name!r} {measured.version!r}, "
+            f"the result of {used}.",
             "Calibrate the judge of the result: 'polyrefuse calibrate --judge ...'.",
         )
-    cells = [
-        cell.model_dump()
-        | {"corrected": correct_rates(cell.counts, calibration.language(cell.language))}
-        for cell in result.cells
-    ]
-    fields = result.model_dump() | {"cells": cells, "calibration": calibration}
-    return type(result).model_validate(fields)
+    others = [x for x in result.calibrations if (x.judge, x.judge_version) != _name(measured)]
+    changes: dict[str, object] = {"calibrations": [*others, calibration]}
+    if measured == result.settings.judge:
+        changes["cells"] = [
+            cell.model_copy(
+                update={
+                    "corrected": correct_rates(cell.counts, calibration.language(cell.language))
+                }
+            )
+            for cell in result.cells
+        ]
+    return result.model_copy(update=changes)
+
+
+def _name(judge: JudgeRecord) -> tuple[str, str]:
+    return judge.name, judge.version
 
 
 def _correct(

@@ -31,10 +31,15 @@ NO_WORDS_FROM = 12
 """So many words without one frequent word of any language are no text."""
 
 
+def has_reasoning(response: str) -> bool:
+    """Say whether a response begins with reasoning, which `clean_response` takes out."""
+    return "<think>" in response[:20]
+
+
 def clean_response(response: str) -> str:
     """Return a response without template tokens, reasoning blocks and invisible characters."""
     text = _NOISE.sub("", response)
-    if "<think>" in text[:20]:
+    if has_reasoning(text):
         text = _THOUGHT.sub("", text)
     return text.strip()
 

@@ -48,6 +48,9 @@ class Judgement:
 FAILED = "failed:"
 """How the reason of a row begins whose judge could not be asked."""
 
+PROVIDER_FILTER = "provider_filter"
+"""Reason of a response that the provider of an endpoint withheld: a refusal of its own kind."""
+
 Judge = Callable[[Sequence[JudgeInput]], list[Judgement]]
 """Judges a batch: one judgement a row, in order."""
 

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from polyrefuse.results import BASELINE, DirectionRecord, Result
+from polyrefuse.results import BASELINE, DirectionRecord, Proof, Result
 from polyrefuse_evaluation.report import wording
 from polyrefuse_evaluation.report.views import (
     MISSING,
@@ -161,16 +161,18 @@ def _findings(result: Result) -> Group:
                 style="yellow",
             )
         )
-    proof = result.proof
-    state = "verified" if proof.verified else "NOT VERIFIED"
-    lines.append(
-        Text(
-            f"Ablation {state}: largest projection {proof.max_projection:.1e}, "
-            f"bound {proof.bound:.0e}, {proof.sites} sites.",
-            style="dim" if proof.verified else "bold red",
-        )
-    )
+    if result.proof is not None:
+        lines.append(_proof_line(result.proof))
     return Group(*lines)
+
+
+def _proof_line(proof: Proof) -> Text:
+    state = "verified" if proof.verified else "NOT VERIFIED"
+    return Text(
+        f"Ablation {state}: largest projection {proof.max_projection:.1e}, "
+        f"bound {proof.bound:.0e}, {proof.sites} sites.",
+        style="dim" if proof.verified else "bold red",
+    )
 
 
 def _table(title: str) -> Table:

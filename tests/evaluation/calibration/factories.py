@@ -8,7 +8,6 @@ from typing import Any
 
 from polyrefuse.calibration_schema import Calibration
 from polyrefuse.outcomes import Outcome
-from polyrefuse.results import Cell, Result
 from polyrefuse_evaluation.calibration import calibrate, read_references
 from polyrefuse_evaluation.calibration.sampling import KeyRow
 from polyrefuse_evaluation.judges import RegisteredJudge
@@ -86,16 +85,3 @@ def fill(sheet: Path, labels: dict[str, tuple[str, ...]], delimiter: str = ",") 
     writer.writeheader()
     writer.writerows(rows)
     sheet.write_text(stream.getvalue(), encoding="utf-8-sig", newline="")
-
-
-class CalibratedCell(Cell):
-    """A cell with the field that corrected rates go into, whether or not `Cell` has it already."""
-
-    corrected: Any = None
-
-
-class CalibratedResult(Result):
-    """A result with the field that the calibration goes into."""
-
-    cells: list[CalibratedCell]
-    calibration: Any = None

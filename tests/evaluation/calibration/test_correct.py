@@ -3,12 +3,12 @@
 import pytest
 
 from polyrefuse.calibration_schema import CalibrationError
-from polyrefuse.results import Result
+from polyrefuse.results import JudgeRecord, Result
 from polyrefuse_evaluation.calibration import attach_calibration, correct_rates
 from polyrefuse_evaluation.statistics.prevalence import JudgeErrors, corrected_rate
 
 from ..report.factories import make_result
-from .factories import B, C, CalibratedResult, D, R, U, calibrated, reference_rows
+from .factories import B, C, D, R, U, calibrated, reference_rows
 
 GOOD = "RR " * 45 + "RC " * 5 + "CR " * 10 + "CC " * 90
 COUNTS = {R: 60, C: 30, D: 8, B: 2, U: 50}
@@ -46,33 +46,49 @@ def test_where_nothing_can_be_corrected_it_is_said(tmp_path, pairs, counts, note
     assert note in found.note
 
 
-def result_of(judge="letter"):
+def result_of(*judges):
     result = make_result(languages=("th", "ar"), sources=("en",))
-    settings = result.settings.model_copy(update={"judge": judge})
-    data = result.model_copy(update={"settings": settings}).model_dump()
-    return CalibratedResult.model_validate(data)
+    records = [JudgeRecord(name=name, version=version) for name, version in judges]
+    return result.model_copy(
+        update={"settings": result.settings.model_copy(update={"judges": records})}
+    )
+
+
+LETTER, OTHER = ("letter", "1"), ("other", "1")
 
 
 def test_a_result_carries_the_calibration_and_every_cell_its_corrected_rates(tmp_path):
     calibration = calibrated(tmp_path, reference_rows(GOOD))
-    result = attach_calibration(result_of(), calibration)
-    assert isinstance(result, Result)
-    assert result.calibration.reference.rows == 150
+    before = result_of(LETTER)
+    result = attach_calibration(before, calibration)
+    assert result.calibrations[0].reference.rows == 150
     thai = result.cell("th", "baseline", "harmful")
     assert thai.corrected.refusal.low <= thai.corrected.refusal.value
     arabic = result.cell("ar", "baseline", "harmful")
     assert arabic.corrected.refusal is None
     assert "not calibrated" in arabic.corrected.note
-    assert (
-        CalibratedResult.model_validate_json(result.model_dump_json())
-        .cell("th", "baseline", "harmful")
-        .refusal
-        == thai.refusal
+    read = Result.model_validate_json(result.model_dump_json())
+    assert read == result
+    assert read.cell("th", "baseline", "harmful").refusal == (
+        before.cell("th", "baseline", "harmful").refusal
     ), "raw rates stay as they were"
+
+
+def test_the_calibration_of_a_second_opinion_corrects_nothing(tmp_path):
+    calibration = calibrated(tmp_path, reference_rows(GOOD))
+    result = attach_calibration(result_of(OTHER, LETTER), calibration)
+    assert result.calibrations == [calibration]
+    assert all(cell.corrected is None for cell in result.cells)
+
+
+def test_a_calibration_attached_twice_is_there_once(tmp_path):
+    calibration = calibrated(tmp_path, reference_rows(GOOD))
+    once = attach_calibration(result_of(LETTER), calibration)
+    assert attach_calibration(once, calibration) == once
 
 
 @pytest.mark.parametrize("change", [{"judge": "other"}, {"judge_version": "2"}])
 def test_a_calibration_of_another_judge_or_version_is_refused(tmp_path, change):
     calibration = calibrated(tmp_path, reference_rows(GOOD)).model_copy(update=change)
     with pytest.raises(CalibrationError, match="the calibration is of judge"):
-        attach_calibration(result_of(), calibration)
+        attach_calibration(result_of(LETTER), calibration)

@@ -83,6 +83,8 @@ def make_differences(cells: Sequence[Cell]) -> list[Difference]:
                 refusal=change,
                 low=max(-1.0, change - 0.08),
                 high=min(1.0, change + 0.08),
+                p_value=0.5**cell.n if change else 1.0,
+                p_holm=min(1.0, 14 * 0.5**cell.n) if change else 1.0,
             )
         )
     return rows

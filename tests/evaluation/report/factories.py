@@ -12,6 +12,7 @@ from polyrefuse.results import (
     DirectionRecord,
     Environment,
     Finding,
+    JudgeRecord,
     ModelRecord,
     Proof,
     Result,
@@ -69,6 +70,8 @@ def make_findings(
                 languages_refusing=refusing,
                 languages_freed=freed,
                 mean_drop=mean,
+                mean_drop_low=mean - 0.03,
+                mean_drop_high=mean + 0.03,
                 random_drop=drop(RANDOM),
                 threshold=0.1,
             )
@@ -131,6 +134,7 @@ def make_result(
         cells=cells,
         differences=make_differences(cells),
         averages=make_averages(cells, conditions, labels),
+        comparisons=[],
         findings=make_findings(variant, languages, ablated, cells),
         labels_digest="sha256:" + "ab" * 32,
         environment=Environment(
@@ -164,8 +168,7 @@ def _settings(languages: Sequence[str], sources: Sequence[str]) -> Settings:
     return Settings(
         languages=list(languages),
         source_languages=list(sources),
-        judge="keyword",
-        judge_version="1",
+        judges=[JudgeRecord(name="keyword", version="1")],
         max_new_tokens=24,
         limit=None,
         seed=0,

@@ -1,0 +1,85 @@
+"""From the judgements of a run to its result, and from a result to its figures and page.
+
+Shared by every way to make answers: a model in this process, or one behind an endpoint.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from polyrefuse.outcomes import Outcome
+from polyrefuse.results import ModelRecord, Result, Settings
+from polyrefuse_evaluation.calibration import (
+    attach_calibration,
+    find_calibration,
+    judge_agreement,
+)
+from polyrefuse_evaluation.judge_answers import has_failed
+from polyrefuse_evaluation.prompt_sets import PromptSets
+from polyrefuse_evaluation.report import write_figures, write_report
+from polyrefuse_evaluation.run_directory import JudgementRecord, RunDirectory
+from polyrefuse_evaluation.selection import NO_DIRECTION
+from polyrefuse_evaluation.statistics import validated_ok
+from polyrefuse_evaluation.summarise import (
+    Judgements,
+    labels_digest,
+    make_averages,
+    make_cells,
+    make_comparisons,
+    make_differences,
+    make_findings,
+    make_second_opinions,
+    of_judge,
+)
+
+
+def compose_result(
+    rows: Sequence[JudgementRecord],
+    sets: PromptSets,
+    seed: int,
+    *,
+    model: ModelRecord,
+    settings: Settings,
+    **records: Any,
+) -> Result:
+    """Return the result of a run.
+
+    Args:
+        rows: all judgements, of all judges.
+        sets: the prompts.
+        seed: of the bootstrap.
+        model: which model was evaluated.
+        settings: with the judges, of which the first decides.
+        **records: the other fields of `Result` that do not follow from judgements.
+
+    Raises:
+        CalibrationError: a stored calibration of a judge cannot be read.
+    """
+    judgements = Judgements(of_judge(rows, settings.judge.name))
+    tested = [x.language for x in records["directions"] if x.rung != NO_DIRECTION]
+    result = Result(
+        model=model,
+        dataset=sets.record,
+        settings=settings,
+        cells=make_cells(judgements, sets.languages),
+        differences=make_differences(judgements, sets.languages),
+        averages=make_averages(judgements, sets.languages, seed),
+        comparisons=make_comparisons(judgements, sets.languages, validated_ok(sets.test_prompts())),
+        findings=make_findings(judgements, sets.languages, tested, seed),
+        second_opinions=make_second_opinions(rows, sets.languages, settings.judges),
+        agreement=judge_agreement(rows),
+        labels_digest=labels_digest(rows),
+        failed=sum(row.outcome is Outcome.UNPARSED and has_failed(row) for row in rows),
+        **records,
+    )
+    for judge in settings.judges:
+        calibration = find_calibration(judge.name, judge.version)
+        if calibration is not None:
+            result = attach_calibration(result, calibration)
+    return result
+
+
+def finish(run: RunDirectory, result: Result) -> Result:
+    """Write figures and page of a result into its run directory; return it."""
+    write_figures(result, run.path)
+    write_report(result, run.path)
+    return result
