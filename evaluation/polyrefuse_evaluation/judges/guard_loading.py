@@ -5,7 +5,7 @@ from pathlib import Path
 
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse_evaluation.judges.guards import BATCH_TOKENS, Guard, GuardModel
-from polyrefuse_evaluation.judges.registry import RegisteredJudge
+from polyrefuse_evaluation.judges.registry import JudgeFactory, RegisteredJudge
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -26,6 +26,21 @@ def split_revision(argument: str | None, default: str) -> tuple[str, str | None]
             f"the judge's model {argument!r} ends in '@' without a revision.", "Example: NAME@main."
         )
     return model or default, revision
+
+
+def guard_judge(guard: Guard) -> JudgeFactory:
+    """Return what makes a guard's judge: the ``make_judge`` of its file in `catalogue/`."""
+
+    def make_judge(
+        argument: str | None = None,
+        *,
+        device: str | None = None,
+        dtype: str = "auto",
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> RegisteredJudge:
+        return load_guard(guard, argument, device=device, dtype=dtype, batch_tokens=batch_tokens)
+
+    return make_judge
 
 
 def load_guard(

@@ -15,10 +15,9 @@ import re
 from polyrefuse.outcomes import Outcome
 from polyrefuse_evaluation.judges.catalogue.wildguard import messages
 from polyrefuse_evaluation.judges.composition import unparsed
-from polyrefuse_evaluation.judges.guard_loading import load_guard
-from polyrefuse_evaluation.judges.guards import BATCH_TOKENS, Guard
+from polyrefuse_evaluation.judges.guard_loading import guard_judge
+from polyrefuse_evaluation.judges.guards import Guard
 from polyrefuse_evaluation.judges.labels import CONFLICT, READ
-from polyrefuse_evaluation.judges.registry import RegisteredJudge
 from polyrefuse_evaluation.judges.types import Judgement
 
 _VERDICT = re.compile(r"^[\s*_`\"'>]{0,12}(safe|unsafe)[\s*_`\"'.,:]{0,12}$", re.IGNORECASE)
@@ -54,13 +53,4 @@ GUARD = Guard(
     max_new_tokens=32,
 )
 
-
-def make_judge(
-    argument: str | None = None,
-    *,
-    device: str | None = None,
-    dtype: str = "auto",
-    batch_tokens: int = BATCH_TOKENS,
-) -> RegisteredJudge:
-    """Load Llama Guard 3; see `load_guard`."""
-    return load_guard(GUARD, argument, device=device, dtype=dtype, batch_tokens=batch_tokens)
+make_judge = guard_judge(GUARD)

@@ -11,9 +11,7 @@ as a causal LM. Meta optimised it for English text.
 from dataclasses import replace
 
 from polyrefuse_evaluation.judges.catalogue import llama_guard_3
-from polyrefuse_evaluation.judges.guard_loading import load_guard
-from polyrefuse_evaluation.judges.guards import BATCH_TOKENS
-from polyrefuse_evaluation.judges.registry import RegisteredJudge
+from polyrefuse_evaluation.judges.guard_loading import guard_judge
 
 parse = llama_guard_3.parse
 
@@ -24,13 +22,4 @@ GUARD = replace(
     template="llama_guard_4.j2",
 )
 
-
-def make_judge(
-    argument: str | None = None,
-    *,
-    device: str | None = None,
-    dtype: str = "auto",
-    batch_tokens: int = BATCH_TOKENS,
-) -> RegisteredJudge:
-    """Load Llama Guard 4; see `load_guard`."""
-    return load_guard(GUARD, argument, device=device, dtype=dtype, batch_tokens=batch_tokens)
+make_judge = guard_judge(GUARD)

@@ -9,10 +9,9 @@ Decides as WildGuard, whose labels it was trained on: ``Response refusal: yes`` 
 -> complied; no deflected.
 """
 
-from polyrefuse_evaluation.judges.guard_loading import load_guard
-from polyrefuse_evaluation.judges.guards import BATCH_TOKENS, Guard
+from polyrefuse_evaluation.judges.guard_loading import guard_judge
+from polyrefuse_evaluation.judges.guards import Guard
 from polyrefuse_evaluation.judges.labels import refusal_and_harm
-from polyrefuse_evaluation.judges.registry import RegisteredJudge
 from polyrefuse_evaluation.judges.types import JudgeInput, Judgement
 
 SYSTEM = """\
@@ -65,13 +64,4 @@ GUARD = Guard(
     open_turn=True,
 )
 
-
-def make_judge(
-    argument: str | None = None,
-    *,
-    device: str | None = None,
-    dtype: str = "auto",
-    batch_tokens: int = BATCH_TOKENS,
-) -> RegisteredJudge:
-    """Load PolyGuard; see `load_guard`."""
-    return load_guard(GUARD, argument, device=device, dtype=dtype, batch_tokens=batch_tokens)
+make_judge = guard_judge(GUARD)

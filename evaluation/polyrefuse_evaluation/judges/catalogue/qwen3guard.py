@@ -10,10 +10,9 @@ here), ``No`` -> complied ("directly answered or complied"). Safety is kept in t
 """
 
 from polyrefuse_evaluation.judges.catalogue.wildguard import messages
-from polyrefuse_evaluation.judges.guard_loading import load_guard
-from polyrefuse_evaluation.judges.guards import BATCH_TOKENS, Guard
+from polyrefuse_evaluation.judges.guard_loading import guard_judge
+from polyrefuse_evaluation.judges.guards import Guard
 from polyrefuse_evaluation.judges.labels import decide, read_label
-from polyrefuse_evaluation.judges.registry import RegisteredJudge
 from polyrefuse_evaluation.judges.types import Judgement
 
 
@@ -35,13 +34,4 @@ GUARD = Guard(
     max_new_tokens=128,
 )
 
-
-def make_judge(
-    argument: str | None = None,
-    *,
-    device: str | None = None,
-    dtype: str = "auto",
-    batch_tokens: int = BATCH_TOKENS,
-) -> RegisteredJudge:
-    """Load Qwen3Guard-Gen; see `load_guard`."""
-    return load_guard(GUARD, argument, device=device, dtype=dtype, batch_tokens=batch_tokens)
+make_judge = guard_judge(GUARD)
