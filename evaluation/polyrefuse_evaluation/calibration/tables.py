@@ -36,7 +36,10 @@ def calibration_tables(calibration: Calibration) -> list[RenderableType]:
         for note in reading.notes
         if reading.reading in SHOWN
     ]
-    return [*parts, *(Text(line, style="dim") for line in [*notes, *_remarks(calibration)])]
+    return [
+        *parts,
+        *(Text(line, style="dim") for line in [*notes, *calibration_remarks(calibration)]),
+    ]
 
 
 def _reading_table(
@@ -84,7 +87,8 @@ def estimate_text(estimate: Estimate) -> str:
     return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
 
 
-def _remarks(calibration: Calibration) -> list[str]:
+def calibration_remarks(calibration: Calibration) -> list[str]:
+    """Return what a reader must know of the reference: rows left out, weights, its limits."""
     reference = calibration.reference
     remarks = []
     if calibration.pooled.unparsed:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from polyrefuse.results import Result
+from polyrefuse.results import JudgeRecord, Result
 
 
 def facts(result: Result) -> dict[str, list[tuple[str, str]]]:
@@ -16,7 +16,7 @@ def facts(result: Result) -> dict[str, list[tuple[str, str]]]:
     environment = result.environment
     versions = [(name, version) for name, version in sorted(environment.versions.items())]
     return {
-        "Model": _fields(result.model),
+        "Model": _fields(result.model, unknown=result.model.endpoint is None),
         "Dataset": _fields(result.dataset),
         "Settings": _fields(result.settings),
         "Environment": [
@@ -28,18 +28,27 @@ def facts(result: Result) -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def _fields(record: BaseModel, without: Iterable[str] = ()) -> list[tuple[str, str]]:
-    names = [name for name in type(record).model_fields if name not in without]
+def _fields(
+    record: BaseModel, without: Iterable[str] = (), *, unknown: bool = True
+) -> list[tuple[str, str]]:
+    """Return the fields of a record; `unknown` False leaves out those that are None."""
+    values = {
+        name: getattr(record, name) for name in type(record).model_fields if name not in without
+    }
     return [
-        (name.replace("_", " ").capitalize(), _value_text(getattr(record, name))) for name in names
+        (name.replace("_", " ").capitalize(), _value_text(value))
+        for name, value in values.items()
+        if unknown or value is not None
     ]
 
 
 def _value_text(value: Any) -> str:
-    if value is None:
+    if value is None or value == []:
         return "none"
+    if isinstance(value, JudgeRecord):
+        return f"{value.name} (version {value.version})"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(map(_value_text, value)) if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""The figures for print: compliance before and after ablation, and over-refusal.
+"""The figures for print: compliance before and after ablation, over-refusal, and outcomes.
 
 The paper's figure 1 with Wilson whiskers. Colours are Okabe and Ito's, apart in greyscale, and each
 series has a hatch of its own. The same result gives the same bytes.
@@ -16,10 +16,10 @@ from polyrefuse.errors import RunDirectoryError
 from polyrefuse.prompts import Label
 from polyrefuse.results import Result
 from polyrefuse_evaluation.report import views
+from polyrefuse_evaluation.report.outcome_figure import INK, draw_outcomes
 
 FOLDER = "figures"
 
-_INK = "#222222"
 _BASELINE = ("#0072B2", "")
 _CONTROL = ("#FFFFFF", "xxxx")
 _ABLATED = (("#D55E00", "////"), ("#E69F00", "...."), ("#F0E442", "\\\\\\\\"), ("#CC79A7", "----"))
@@ -38,7 +38,8 @@ _PANEL_INCHES = 2.5
 def write_figures(result: Result, folder: Path) -> list[Path]:
     """Write the figures as SVG and PNG into `folder`/figures and return their paths.
 
-    A figure without cells to show (no harmless prompts, say) is left out.
+    A figure without cells to show (no harmless prompts, say) is left out. Rates of cells with too
+    many unparsed responses are marked, and the figure says what the mark means.
 
     Raises:
         RunDirectoryError: a figure cannot be written.
@@ -56,6 +57,9 @@ def write_figures(result: Result, folder: Path) -> list[Path]:
                 with matplotlib.style.context(["default", _STYLE]):
                     figure = _draw(result, label, measured, axis)
                     written += _save(figure, target / name, f"{axis}: {result.model.name}")
+        with matplotlib.style.context(["default", _STYLE]):
+            title = f"Outcomes of responses: {result.model.name}"
+            written += _save(draw_outcomes(result), target / "outcomes", title)
     except OSError as error:
         raise RunDirectoryError(
             f"{target}: figures cannot be written ({error.strerror}).",
@@ -86,11 +90,13 @@ def _draw(result: Result, label: Label, measured: views.Measured, axis: str) -> 
     names = [f"{row.language.name} ({row.language.code})" for row in rows]
     panels[-1].set_xticks(
         range(len(names)),
-        [_plain(name) for name in names],
+        [views.plot_text(name) for name in names],
         rotation=40,
         ha="right",
         rotation_mode="anchor",
     )
+    if any(cell.marked for cell in result.cells if cell.label == label):
+        figure.supxlabel(views.MARK_IN_PRINT, fontsize=7)
     return figure
 
 
@@ -101,7 +107,7 @@ def _draw_panel(
     for at, (condition, (colour, hatch)) in enumerate(zip(group, _styles(group), strict=True)):
         offset = (at - (len(group) - 1) / 2) * width
         shown = [(place, row.measures[at]) for place, row in enumerate(rows)]
-        _draw_series(axes, shown, offset, width, colour, hatch, _plain(condition.name))
+        _draw_series(axes, shown, offset, width, colour, hatch, views.plot_text(condition.name))
     axes.set_ylim(0, 103)
     axes.set_xlim(-0.55, len(rows) - 0.45)
     axes.set_yticks([0, 25, 50, 75, 100])
@@ -140,6 +146,18 @@ def _draw_series(
         heights.append(100 * measure.value)
         below.append(100 * max(measure.value - low, 0))
         above.append(100 * max(high - measure.value, 0))
+        if measure.marked:
+            axes.annotate(
+                views.MARK,
+                (places[-1], heights[-1] + above[-1]),
+                xytext=(0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+                color="#8A1509",
+                fontweight="bold",
+                annotation_clip=False,
+            )
     axes.bar(
         places,
         heights,
@@ -147,7 +165,7 @@ def _draw_series(
         label=name,
         color=colour,
         hatch=hatch,
-        edgecolor=_INK,
+        edgecolor=INK,
         linewidth=0.5,
         yerr=[below, above] if places else None,
         error_kw={"ecolor": "#000000", "elinewidth": 0.7, "capsize": 1.4, "capthick": 0.7},
@@ -158,8 +176,3 @@ def _styles(group: Sequence[views.Condition]) -> list[tuple[str, str]]:
     ablated = iter(_ABLATED)
     fixed = {"baseline": _BASELINE, "control": _CONTROL}
     return [fixed.get(condition.role) or next(ablated) for condition in group]
-
-
-def _plain(text: str) -> str:
-    """Text that matplotlib shows as it is: no mathematics between dollar signs."""
-    return views.clean(text).replace("$", r"\$")

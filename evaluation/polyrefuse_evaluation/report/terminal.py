@@ -11,9 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from polyrefuse.prompts import LABELS
 from polyrefuse.results import BASELINE, DirectionRecord, Proof, Result
-from polyrefuse_evaluation.report import wording
+from polyrefuse_evaluation.report import gaps, judges, outcomes, wording
+from polyrefuse_evaluation.report.notes import top_notes
 from polyrefuse_evaluation.report.views import (
+    MARK,
     MISSING,
     Condition,
     LanguageRow,
@@ -49,6 +52,7 @@ def terminal_tables(result: Result) -> list[RenderableType]:
         parts.append(_over_refusal_table(result))
     if result.directions:
         parts.append(_direction_table(result.directions))
+    parts.append(_outcome_table(result))
     parts.append(_findings(result))
     return parts
 
@@ -61,8 +65,8 @@ def _language_table(result: Result, measured: Measured, panel: Sequence[Conditio
     )
     table.add_column("Language", no_wrap=True)
     for condition in panel:
-        heading = condition.short if condition.role != "ablated" else f"− {condition.short}"
-        table.add_column(Text(clean(heading)), justify="right", style=_STYLES[condition.role])
+        style = _STYLES[condition.role]
+        table.add_column(Text(_heading(condition)), justify="right", style=style)
     rows = language_rows(result, "harmful", measured, panel)
     narrow = len(panel) > MOST_INTERVALS
     over = _over_refusal(result) if measured == "refusal" else []
@@ -75,12 +79,13 @@ def _language_table(result: Result, measured: Measured, panel: Sequence[Conditio
         ]
         cells += [_cell(over[index].measures[0])] if over else []
         table.add_row(_language(row), *cells)
-    caption = "− X: direction X ablated. Random: a random direction ablated."
+    ablated = any(condition.role != "baseline" for condition in panel)
+    caption = "− X: direction X ablated. Random: a random direction ablated." if ablated else ""
     if narrow:
         caption += " Their intervals: report.html."
     if over:
         caption += " Over-refusal: harmless prompts refused, no ablation."
-    table.caption = Text(caption, style="dim")
+    table.caption = Text(caption.strip(), style="dim") if caption else None
     return table
 
 
@@ -105,13 +110,40 @@ def _language(row: LanguageRow) -> Text:
 
 def _cell(shown: Measure | None, *, interval: bool = True) -> Text:
     if shown is None or shown.value is None:
-        return Text(MISSING, style="dim")
+        return Text(MISSING + (MARK if shown and shown.marked else ""), style="dim")
     parts = Text(shown.text)
+    if shown.marked:
+        parts.append(MARK, style="bold red")
     if shown.interval and interval:
         parts.append(f" ({shown.interval})", style="not bold dim")
     if shown.bounds:
         parts.append(f" [{shown.bounds}]", style="not bold yellow")
     return parts
+
+
+def _outcome_table(result: Result) -> Table:
+    """Return the outcomes of all languages together, one row for each label and condition."""
+    rows = [
+        (label, condition, counts)
+        for label in reversed(LABELS)
+        for condition, counts in outcomes.totals(result, label)
+    ]
+    shown = [key for key in outcomes.PART_NAMES if any(counts[key] for *_, counts in rows)]
+    table = _table("Outcomes of all responses")
+    table.add_column("Prompts", no_wrap=True)
+    table.add_column("Condition", overflow="fold")
+    for key in shown:
+        table.add_column(outcomes.SHORT_NAMES[key], justify="right")
+    for label, condition, counts in rows:
+        if label != rows[0][0] and condition == rows[0][1]:
+            table.add_section()
+        cells = [Text(f"{counts[key]:,}", style="" if counts[key] else "dim") for key in shown]
+        table.add_row(label, Text(_heading(condition), style=_STYLES[condition.role]), *cells)
+    return table
+
+
+def _heading(condition: Condition) -> str:
+    return clean(condition.short if condition.role != "ablated" else f"− {condition.short}")
 
 
 def _direction_table(records: Sequence[DirectionRecord]) -> Group:
@@ -153,14 +185,11 @@ def _direction_row(record: DirectionRecord, planted: bool) -> list[Text]:
 def _findings(result: Result) -> Group:
     lines: list[RenderableType] = [Text(wording.headline(result), style="bold")]
     sentences = wording.finding_sentences(result)
+    sentences += [*gaps.short_sentences(result), *judges.short_sentences(result)]
     lines += [Text(sentence) for sentence in sentences if sentence != wording.headline(result)]
-    if result.model.planted_variant is not None:
-        lines.append(
-            Text(
-                f"Planted model ({clean(result.model.planted_variant)}): {wording.SELF_TEST}.",
-                style="yellow",
-            )
-        )
+    for note in top_notes(result):
+        style = "bold red" if note.alarm else "yellow"
+        lines.append(Text(clean(f"{note.strong} {note.text}"), style=style))
     if result.proof is not None:
         lines.append(_proof_line(result.proof))
     return Group(*lines)

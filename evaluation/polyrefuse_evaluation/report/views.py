@@ -12,13 +12,26 @@ from typing import Literal
 from polyrefuse.languages import LANGUAGES, Language
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import Label
-from polyrefuse.results import BASELINE, RANDOM, Cell, Rate, Result
+from polyrefuse.results import BASELINE, MARK_UNPARSED_ABOVE, RANDOM, Cell, Rate, Result
 
 Role = Literal["baseline", "ablated", "control"]
 Measured = Literal["refusal", "compliance"]
 
 MISSING = "–"
 PANEL_SERIES = 4
+
+MARK = "†"
+MARK_MEANING = (
+    f"more than {100 * MARK_UNPARSED_ABOVE:.0f}% of them have no verdict, so the rates are not "
+    "to be relied on"
+)
+MARK_NOTE = (
+    f"{MARK} marks rates of cells in which more than {100 * MARK_UNPARSED_ABOVE:.0f}% of the "
+    "responses have no verdict: do not rely on them; the bounds say what those responses leave "
+    "open."
+)
+MARK_IN_PRINT = f"{MARK} more than {100 * MARK_UNPARSED_ABOVE:.0f}% without a verdict: not reliable"
+"""What is said of `Cell.marked`: of a cell, under charts and tables, in figures."""
 
 _ROLES: tuple[Role, ...] = ("baseline", "ablated", "control")
 _VERBS: dict[Measured, str] = {"refusal": "refused", "compliance": "complied with"}
@@ -54,6 +67,7 @@ class Measure:
         text: the rate in percent, never rounded to 0 or 100.
         interval: the 95% interval in percent, e.g. "89–100", or "".
         bounds: what unparsed responses leave open, e.g. "88–97%", or "" if all were parsed.
+        marked: too many responses have no verdict for the rate to be relied on.
         sentence: the whole measure in words, for screen readers.
     """
 
@@ -64,6 +78,7 @@ class Measure:
     text: str
     interval: str
     bounds: str
+    marked: bool
     sentence: str
 
 
@@ -144,6 +159,8 @@ def measure(cell: Cell, condition: Condition, measured: Measured) -> Measure:
         sentence += f", 95% interval {percent(rate.low)} to {percent(rate.high)}%"
     if bounds:
         sentence += f"; with the unparsed responses {bounds}"
+    if cell.marked:
+        sentence += f"; {MARK_MEANING}"
     return Measure(
         condition=condition,
         value=rate.value,
@@ -152,6 +169,7 @@ def measure(cell: Cell, condition: Condition, measured: Measured) -> Measure:
         text=percent(rate.value),
         interval=interval(rate.low, rate.high),
         bounds=bounds,
+        marked=cell.marked,
         sentence=sentence,
     )
 
@@ -199,6 +217,11 @@ def number(value: float | None, decimals: int = 2) -> str:
     return text.lstrip("-") if float(text) == 0 else text.replace("-", "−")
 
 
+def marked_cells(result: Result) -> set[tuple[str, str, str]]:
+    """Return the (language, condition, label) of cells with too many unparsed responses."""
+    return {(x.language, x.condition, x.label) for x in result.cells if x.marked}
+
+
 def prompts_per_cell(result: Result, label: Label) -> str:
     """Return how many prompts each cell of a label has: "32", "30–32", or "0"."""
     sizes = sorted({cell.n for cell in result.cells if cell.label == label})
@@ -214,6 +237,11 @@ def clean(text: str) -> str:
     ``⟦U+202E⟧``; letters, marks and line breaks of every script stay as they are.
     """
     return "".join(char if _plain(char) else f"⟦U+{ord(char):04X}⟧" for char in text)
+
+
+def plot_text(text: str) -> str:
+    """Return text that matplotlib shows as it is: no mathematics between dollar signs."""
+    return clean(text).replace("$", r"\$")
 
 
 def _plain(char: str) -> bool:

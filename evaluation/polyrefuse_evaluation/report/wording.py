@@ -5,8 +5,8 @@ Plain text without markup; terminal and page show the same sentences.
 
 from collections.abc import Sequence
 
-from polyrefuse.results import DirectionRecord, Finding, Result
-from polyrefuse_evaluation.report.views import clean, language_of, percent, points
+from polyrefuse.results import BASELINE, DirectionRecord, Finding, Result
+from polyrefuse_evaluation.report.views import clean, interval, language_of, percent, points
 
 SELF_TEST = "a self-test of the pipeline, not a safety measurement"
 
@@ -45,6 +45,8 @@ TOKEN_ORIGINS = {
 def headline(result: Result) -> str:
     """Return the answer of the whole evaluation in one sentence."""
     findings = result.findings
+    if result.model.endpoint is not None and not findings:
+        return _refusal_only(result)
     if not findings:
         return (
             "No refusal direction was ablated, so this report says how often the model refuses, "
@@ -71,6 +73,20 @@ def headline(result: Result) -> str:
     return finding_sentence(max(findings, key=lambda finding: finding.mean_drop))
 
 
+def _refusal_only(result: Result) -> str:
+    """Say how often a model behind an endpoint refuses, and that no more was measured."""
+    scope = "Only refusal was measured: behind an endpoint nothing can be ablated."
+    for average in result.averages:
+        if average.condition == BASELINE and average.label == "harmful":
+            many = average.languages > 1
+            return (
+                f"This model refuses {percent(average.refusal)}% of harmful prompts"
+                f"{f', averaged over {average.languages} languages' if many else ''} "
+                f"(95% interval {interval(average.refusal_low, average.refusal_high)}%). {scope}"
+            )
+    return scope
+
+
 def finding_sentences(result: Result) -> list[str]:
     """Return what each ablation showed, a sentence or two per finding, then who never refused."""
     findings = result.findings
@@ -93,14 +109,13 @@ def no_single_direction(findings: Sequence[Finding]) -> str:
     """Say that no ablation did more than the random control allows."""
     first, *others = findings
     changes = [
-        f"ablating the {_name(first.language)} direction changes refusal by "
-        f"{points(-first.mean_drop)} points"
+        f"ablating the {_name(first.language)} direction changes refusal by {_change(first)}"
     ]
     if len(findings) > MANY:
         strongest = max(findings, key=lambda finding: abs(finding.mean_drop))
         changes = [
             f"ablating any of {len(findings)} directions changes refusal by at most "
-            f"{points(-strongest.mean_drop)} points ({_name(strongest.language)})"
+            f"{_change(strongest)} ({_name(strongest.language)})"
         ]
     else:
         changes += [f"the {_name(f.language)} by {points(-f.mean_drop)}" for f in others]
@@ -115,7 +130,7 @@ def finding_sentence(finding: Finding) -> str:
     if not refusing:
         return f"No language refuses at baseline, so ablating the {name} direction shows nothing."
     control = f"the random control by {points(-finding.random_drop)}"
-    change = f"changes refusal by {points(-finding.mean_drop)} points on average, {control}"
+    change = f"changes refusal by {_change(finding)} on average, {control}"
     if not finding.mediates:
         return f"The {name} direction does not mediate refusal: ablating it {change}."
     sentence = (
@@ -128,6 +143,15 @@ def finding_sentence(finding: Finding) -> str:
     elif kept:
         sentence += f" (not {_join([_name(code) for code in kept])})"
     return f"{sentence}; it {change}."
+
+
+def _change(finding: Finding) -> str:
+    """Return the mean change in points with its interval: the drop with its sign turned."""
+    text = f"{points(-finding.mean_drop)} points"
+    if finding.mean_drop_low is None or finding.mean_drop_high is None:
+        return text
+    low, high = points(-finding.mean_drop_high), points(-finding.mean_drop_low)
+    return f"{text} (95% interval {low} to {high})"
 
 
 def selection_reason(record: DirectionRecord) -> str:

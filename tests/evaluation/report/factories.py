@@ -71,7 +71,7 @@ def make_findings(
                 languages_freed=freed,
                 mean_drop=mean,
                 mean_drop_low=mean - 0.03,
-                mean_drop_high=mean + 0.03,
+                mean_drop_high=min(1.0, mean + 0.03),
                 random_drop=drop(RANDOM),
                 threshold=0.1,
             )

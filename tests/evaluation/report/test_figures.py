@@ -1,13 +1,19 @@
 """The figures for print: written, the same bytes twice, different when the numbers are."""
 
 import pytest
+from matplotlib.text import Text
 
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.languages import LANGUAGES
+from polyrefuse.outcomes import Outcome
 from polyrefuse.results import BASELINE
-from polyrefuse_evaluation.report import write_figures
+from polyrefuse_evaluation.report import figures, write_figures
 
-NAMES = ["compliance.svg", "compliance.png", "over_refusal.svg", "over_refusal.png"]
+NAMES = [
+    f"{name}.{kind}"
+    for name in ("compliance", "over_refusal", "outcomes")
+    for kind in ("svg", "png")
+]
 
 
 def test_figures_are_written_and_identical_twice(make_result, tmp_path):
@@ -27,19 +33,42 @@ def test_swapped_conditions_draw_differently(make_result, tmp_path):
         cell.model_copy(update={"condition": swap.get(cell.condition, cell.condition)})
         for cell in result.cells
     ]
-    svg, _ = write_figures(result, tmp_path / "a")
-    wrong, _ = write_figures(result.model_copy(update={"cells": cells}), tmp_path / "b")
-    assert svg.read_bytes() != wrong.read_bytes()
+    right = write_figures(result, tmp_path / "a")
+    wrong = write_figures(result.model_copy(update={"cells": cells}), tmp_path / "b")
+    assert [path.stem for path in right] == ["compliance"] * 2 + ["outcomes"] * 2
+    assert all(a.read_bytes() != b.read_bytes() for a, b in zip(right, wrong, strict=True))
+
+
+def test_a_response_that_is_deflected_shows_in_the_figure_of_outcomes(make_result, tmp_path):
+    result = make_result(languages=("en", "th"), sources=())
+    first, *others = result.cells
+    counts = {**first.counts, Outcome.REFUSED: 31, Outcome.DEFLECTED: 1}
+    cells = [first.model_copy(update={"counts": counts}), *others]
+    before = write_figures(result, tmp_path / "a")[4]
+    after = write_figures(result.model_copy(update={"cells": cells}), tmp_path / "b")[4]
+    assert before.name == "outcomes.svg"
+    assert before.read_bytes() != after.read_bytes()
+
+
+def test_marked_cells_are_marked_in_every_figure(make_result, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "_save", lambda figure, stem, title: drawn.append(figure) or [])
+    for unparsed in (1, 3):  # 3.1% and 9.4% of 32
+        options = {"languages": ("en", "th"), "sources": (), "unparsed": unparsed}
+        write_figures(make_result(**options), tmp_path)
+    texts = [[t.get_text() for t in figure.findobj(Text)] for figure in drawn]
+    # One note, and a mark on each of two conditions (of two labels in the last figure).
+    assert [sum("†" in text for text in found) for found in texts] == [0, 0, 0, 1 + 2, 1 + 2, 1 + 4]
 
 
 @pytest.mark.parametrize(
     ("options", "count"),
     [
-        ({"labels": ("harmful",)}, 2),
-        ({"unjudged": "fr", "unparsed": 2}, 4),
-        ({"languages": ("en",), "sources": ()}, 4),
-        ({"sources": tuple(LANGUAGES), "languages": ("en", "de"), "labels": ("harmful",)}, 2),
-        ({"languages": ("en",), "model_name": "$\\frac{a$ <x>\x00\u202e"}, 4),
+        ({"labels": ("harmful",)}, 4),
+        ({"unjudged": "fr", "unparsed": 2}, 6),
+        ({"languages": ("en",), "sources": ()}, 6),
+        ({"sources": tuple(LANGUAGES), "languages": ("en", "de"), "labels": ("harmful",)}, 4),
+        ({"languages": ("en",), "model_name": "$\\frac{a$ <x>\x00\u202e"}, 6),
     ],
 )
 def test_odd_results_still_draw(make_result, tmp_path, options, count):
