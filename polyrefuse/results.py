@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from polyrefuse.calibration_schema import (
     Calibration,
@@ -15,9 +15,43 @@ from polyrefuse.calibration_schema import (
     JudgeAgreement,
     LanguageComparison,
 )
+from polyrefuse.endpoint_schema import EndpointRecord
 from polyrefuse.errors import DatasetError, first_problem
 from polyrefuse.outcomes import JUDGED_OUTCOMES, Outcome
 from polyrefuse.prompts import Label
+from polyrefuse.run_records import (
+    DatasetRecord,
+    DirectionRecord,
+    Environment,
+    JudgeRecord,
+    ModelRecord,
+    Proof,
+    Record,
+    Settings,
+)
+
+__all__ = [
+    "BASELINE",
+    "MARK_UNPARSED_ABOVE",
+    "RANDOM",
+    "SCHEMA_VERSION",
+    "Average",
+    "Cell",
+    "DatasetRecord",
+    "Difference",
+    "DirectionRecord",
+    "Environment",
+    "Finding",
+    "JudgeRecord",
+    "ModelRecord",
+    "Proof",
+    "Rate",
+    "Result",
+    "SecondOpinion",
+    "Settings",
+    "ablation_condition",
+    "read_result",
+]
 
 SCHEMA_VERSION = 1
 
@@ -30,11 +64,7 @@ def ablation_condition(source_language: str) -> str:
     return f"ablate:{source_language}"
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Rate(_Record):
+class Rate(Record):
     """A rate with its 95% interval and the bounds that unparsed responses leave open.
 
     All values are fractions in [0, 1], or None where nothing was judged. `low` and `high` are the
@@ -53,7 +83,7 @@ MARK_UNPARSED_ABOVE = 0.05
 """Share of unparsed responses above which a cell's rates are marked as unreliable."""
 
 
-class Cell(_Record):
+class Cell(Record):
     """What happened to the prompts of one label in one language under one condition.
 
     `corrected` holds the rates without the judge's errors, where the judge is calibrated.
@@ -88,7 +118,7 @@ class Cell(_Record):
         return self.n - self.judged > MARK_UNPARSED_ABOVE * self.n
 
 
-class Difference(_Record):
+class Difference(Record):
     """Change of refusal against the baseline, paired by prompt id; in fractions, with interval.
 
     `p_value` is McNemar's exact test, `p_holm` the same after Holm's correction over the languages
@@ -106,7 +136,7 @@ class Difference(_Record):
     p_holm: float
 
 
-class Average(_Record):
+class Average(Record):
     """Mean over languages, clustered by prompt id (seeded bootstrap).
 
     `reliable` is False where there are too few prompts for the interval's coverage.
@@ -125,28 +155,7 @@ class Average(_Record):
     reliable: bool
 
 
-class DirectionRecord(_Record):
-    """Which refusal direction was selected for a source language, and why."""
-
-    language: str
-    position: int | None
-    layer: int | None
-    norm: float | None
-    bypass: float | None
-    induce: float | None
-    kl: float | None
-    rung: str
-    candidates: int
-    refusal_tokens: list[int]
-    refusal_token_texts: list[str]
-    refusal_tokens_from: str
-    refusal_token_coverage: float | None
-    train_harmful: int
-    train_harmless: int
-    planted_cosine: float | None = None
-
-
-class Finding(_Record):
+class Finding(Record):
     """Whether ablating one direction changes refusal: the answer in numbers.
 
     `mediates` is True where refusal on harmful prompts drops, on average over the languages that
@@ -166,96 +175,14 @@ class Finding(_Record):
     threshold: float
 
 
-class ModelRecord(_Record):
-    """Which model was evaluated.
-
-    Of a model behind an endpoint only its name and the endpoint are known; the rest is None.
-    """
-
-    name: str
-    revision: str | None
-    weights_digest: str | None
-    architecture: str | None
-    parameters: int | None
-    layers: int | None
-    hidden_size: int | None
-    dtype: str | None
-    chat_template_digest: str | None
-    thinking_disabled: bool | None
-    planted_variant: str | None = None
-    endpoint: str | None = None
-
-
-class DatasetRecord(_Record):
-    """Which prompts were used."""
-
-    name: str
-    revision: str | None
-    content_digest: str
-    test_split: str = "test"
-    limit: int | None
-    errata: int
-
-
-class JudgeRecord(_Record):
-    """A judge that was asked: name and version, which holds whatever decides its verdicts."""
-
-    name: str
-    version: str
-
-
-class Settings(_Record):
-    """Decoding and the other choices that decide the outcome.
-
-    The first of `judges` decides; the others are second opinions. Behind an endpoint nothing is
-    ablated: `ablation_method` and what belongs to it are None.
-    """
-
-    languages: list[str]
-    source_languages: list[str]
-    judges: list[JudgeRecord] = Field(min_length=1)
-    max_new_tokens: int
-    limit: int | None
-    seed: int
-    train_prompts: int | None
-    full_scores: bool | None
-    batch_tokens: int | None
-    store_completions: bool
-    ablation_method: str | None
-
-    @property
-    def judge(self) -> JudgeRecord:
-        """The judge whose verdicts decide."""
-        return self.judges[0]
-
-
-class Proof(_Record):
-    """The proof that ablation reaches every write to the residual stream of this model."""
-
-    verified: bool
-    max_projection: float
-    bound: float
-    sites: int
-
-
-class SecondOpinion(_Record):
+class SecondOpinion(Record):
     """What another judge says of the same responses."""
 
     judge: JudgeRecord
     cells: list[Cell]
 
 
-class Environment(_Record):
-    """Where and with what it ran."""
-
-    versions: dict[str, str]
-    python: str
-    platform: str
-    device: str
-    threads: int
-
-
-class Result(_Record):
+class Result(Record):
     """Everything an evaluation found, as written to ``result.json``.
 
     `proof` is None where nothing was ablated (a model behind an endpoint). `calibrations` are those
@@ -278,6 +205,7 @@ class Result(_Record):
     agreement: list[JudgeAgreement] = Field(default_factory=list)
     calibrations: list[Calibration] = Field(default_factory=list)
     failed: int = Field(default=0, ge=0)
+    endpoint: EndpointRecord | None = None
     labels_digest: str
     environment: Environment
     wall_seconds: float

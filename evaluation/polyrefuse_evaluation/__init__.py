@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from polyrefuse_evaluation.ablation import ablate, add
     from polyrefuse_evaluation.ablation_proof import AblationProof, check_ablation
     from polyrefuse_evaluation.directions import DifferenceInMeansFitter, RefusalDirection
+    from polyrefuse_evaluation.endpoint import EndpointOptions, evaluate_endpoint
     from polyrefuse_evaluation.evaluate import evaluate
     from polyrefuse_evaluation.models import LoadedModel, load_model
     from polyrefuse_evaluation.records import Options
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AblationProof": "ablation_proof",
     "DifferenceInMeansFitter": "directions",
+    "EndpointOptions": "endpoint",
     "LoadedModel": "models",
     "Options": "records",
     "RefusalDirection": "directions",
@@ -23,12 +25,14 @@ _HOMES = {
     "add": "ablation",
     "check_ablation": "ablation_proof",
     "evaluate": "evaluate",
+    "evaluate_endpoint": "endpoint",
     "load_model": "models",
 }
 
 __all__ = [
     "AblationProof",
     "DifferenceInMeansFitter",
+    "EndpointOptions",
     "LoadedModel",
     "Options",
     "RefusalDirection",
@@ -36,6 +40,7 @@ __all__ = [
     "add",
     "check_ablation",
     "evaluate",
+    "evaluate_endpoint",
     "load_model",
 ]
 

@@ -1,7 +1,13 @@
 """Progress bars on standard error, so that standard output stays for results."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+
+def leads() -> bool:
+    """Whether this process speaks: it is alone, or number 0 of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager
@@ -25,8 +31,9 @@ def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        if not console.is_terminal:
+    shown = console.is_terminal and leads()
+    with Progress(*columns, console=console, disable=not shown) as progress:
+        if not console.is_terminal and leads():
             console.print(f"{description} ...")
         task = progress.add_task(description, total=total)
         yield lambda steps: progress.advance(task, steps)

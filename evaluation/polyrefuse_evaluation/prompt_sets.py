@@ -60,7 +60,7 @@ def read_prompt_sets(
         dataset: folder or Hub id; the packaged sample by default.
         revision: commit or tag of a Hub dataset.
         languages: languages to evaluate; all that the dataset has by default.
-        source_languages: languages to fit directions on.
+        source_languages: languages to fit directions on; () where none is fitted.
         limit: most test prompts of each label and language.
         train_prompts: most train prompts of each label and source language.
 
@@ -75,7 +75,7 @@ def read_prompt_sets(
     folder = resolve_folder(dataset, revision)
     available = folder_languages(folder)
     wanted = parse_languages(languages) if languages else available
-    sources = parse_languages(source_languages)
+    sources = [] if source_languages == () else parse_languages(source_languages)
     read = read_prompts(folder, dict.fromkeys([*wanted, *sources]), SPLITS)
     errata = read_errata(folder)
     broken = unlisted(find_violations(read), errata)

@@ -228,12 +228,12 @@ def make_findings(
         if sum(verdicts.values()) >= REFUSES_AT * len(verdicts)
     }
     chance = _change(judgements, refusing, RANDOM, seed)
-    random_drop = -chance.value if chance else 0.0
+    random_drop = 0.0 - chance.value if chance else 0.0
     findings = []
     for source in source_languages:
         condition = ablation_condition(source)
         change = _change(judgements, refusing, condition, seed)
-        drop = -change.value if change else 0.0
+        drop = 0.0 - change.value if change else 0.0
         findings.append(
             Finding(
                 language=source,
@@ -241,8 +241,8 @@ def make_findings(
                 languages_refusing=list(refusing),
                 languages_freed=_freed(judgements, refusing, condition),
                 mean_drop=drop,
-                mean_drop_low=-change.high if change else None,
-                mean_drop_high=-change.low if change else None,
+                mean_drop_low=0.0 - change.high if change else None,
+                mean_drop_high=0.0 - change.low if change else None,
                 random_drop=random_drop,
                 threshold=MEDIATION_THRESHOLD,
             )

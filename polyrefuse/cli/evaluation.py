@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from polyrefuse.cli import endpoint
 from polyrefuse.cli.common import needs_extra, quiet_libraries
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
 
@@ -36,7 +37,9 @@ def demo(
 
 @evaluation_app.command()
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Hub id, folder, or 'planted'.")],
+    model: Annotated[
+        str, typer.Argument(help="Hub id, folder, 'planted', or openai:MODEL behind an endpoint.")
+    ],
     dataset: DatasetOption = None,
     dataset_revision: Annotated[str | None, typer.Option(help="Commit of a Hub dataset.")] = None,
     languages: Languages = None,
@@ -75,11 +78,33 @@ def evaluate(
     show_completions: Annotated[
         bool, typer.Option("--show-completions", help="Show completions in the report.")
     ] = False,
+    base_url: endpoint.BaseUrl = None,
+    api_key_env: endpoint.KeyVariable = None,
+    concurrency: endpoint.Concurrency = 8,
+    timeout: endpoint.Timeout = 120.0,
+    attempts: endpoint.Attempts = 8,
+    stream: endpoint.Stream = False,
+    price_in: endpoint.PriceIn = None,
+    price_out: endpoint.PriceOut = None,
+    max_cost: endpoint.MaxCost = None,
+    dry_run: endpoint.DryRun = False,
 ) -> None:
-    """Evaluate a model: refusal per language, before and after ablating refusal directions."""
+    """Evaluate a model: refusal per language, before and after ablating refusal directions.
+
+    Behind an endpoint (openai:MODEL) nothing can be ablated: refusal and over-refusal only.
+    """
+    given = dict(locals())
+    endpoint.require_fitting_options(evaluate, given)
     with needs_extra("evaluation"):
         quiet_libraries()
+        if endpoint.is_endpoint(model):
+            target = out or default_run_directory(model)
+            answered = endpoint.evaluate_by_endpoint(given, target)
+            if answered is not None:
+                _conclude(answered, target, show_completions, resumable=True)
+            return
         from polyrefuse_evaluation.evaluate import evaluate as run_evaluation
+        from polyrefuse_evaluation.progress import leads
         from polyrefuse_evaluation.records import Options
 
         target = out or default_run_directory(model)
@@ -109,16 +134,24 @@ def evaluate(
             chat_template=chat_template,
             trust_remote_code=trust_remote_code,
         )
-        if show_completions:
-            _write_report(target, show_completions=True)
-        _print_result(result, target)
-        if result.failed:
-            raise AnswerIsNo(
-                f"{result.failed} verdicts are missing: the judge or the model could not be asked.",
-                "Run the same command again: it asks only for those."
-                if store_completions
-                else "Completions are not stored, so it takes a new run directory (--out).",
-            )
+        if not leads():
+            return
+        _conclude(result, target, show_completions, resumable=store_completions)
+
+
+def _conclude(result: "Result", run_dir: Path, show_completions: bool, *, resumable: bool) -> None:
+    if show_completions:
+        _write_report(run_dir, show_completions=True)
+    _print_result(result, run_dir)
+    if result.endpoint is not None:
+        typer.echo(endpoint.describe(result.endpoint))
+    if result.failed:
+        raise AnswerIsNo(
+            f"{result.failed} verdicts are missing: the judge or the model could not be asked.",
+            "Run the same command again: it asks only for those."
+            if resumable
+            else "Completions are not stored, so it takes a new run directory (--out).",
+        )
 
 
 def default_run_directory(model: str) -> Path:

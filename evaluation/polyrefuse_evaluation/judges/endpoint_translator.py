@@ -10,8 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from polyrefuse.languages import get_language
-from polyrefuse_evaluation.judges.chat_client import DEFAULT_URL, ChatClient
+from polyrefuse_evaluation.chat_api.client import DEFAULT_URL, ChatClient
 from polyrefuse_evaluation.judges.quoting import quote
+
+KEY_VARIABLES = ("POLYREFUSE_JUDGE_KEY", "OPENAI_API_KEY")
+"""Where the key of a judge's or translator's endpoint is read from."""
 
 INSTRUCTIONS = (
     "You translate into English. The user's message holds one text between two fence lines that "
@@ -51,7 +54,7 @@ class EndpointTranslator:
             {"role": "system", "content": INSTRUCTIONS},
             {"role": "user", "content": user},
         ]
-        reply = self.client.ask(messages, None)
+        reply = self.client.ask(messages)
         return reply.text.strip() or None
 
 
@@ -68,5 +71,13 @@ def endpoint_translator(
     Raises:
         PolyRefuseError: the URL is none.
     """
-    client = ChatClient(model, url, timeout=timeout, max_tokens=max_tokens, connections=concurrency)
+    client = ChatClient(
+        model,
+        url,
+        [{"temperature": 0, "max_tokens": max_tokens}, {}],
+        KEY_VARIABLES,
+        url_option="--translate-url",
+        timeout=timeout,
+        connections=concurrency,
+    )
     return EndpointTranslator(client, concurrency)

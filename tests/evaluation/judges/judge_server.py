@@ -1,32 +1,16 @@
-"""A loopback stand-in for an OpenAI-compatible endpoint, which can be told to fail."""
+"""The loopback endpoint as a judge: it answers by the rubric unless it is told otherwise."""
 
 import json
 import re
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
 from typing import Any
 
+from tests.support.chat_server import Answer, ChatServer, chat_server, completion
+
+__all__ = ["Answer", "JudgeServer", "agreeable", "case_in", "completion", "judge_server"]
+
+JudgeServer = ChatServer
 CASE = re.compile(r"Case ([0-9a-f]{16})\.")
-
-
-@dataclass
-class Answer:
-    """What the server sends: a status, a body, headers, after a delay, cut or whole."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
-    delay: float = 0.0
-    promised: int = 0  # bytes announced beyond those sent
-
-
-def completion(content: Any, finish: str = "stop", **message: Any) -> Answer:
-    choice = {"message": {"content": content, **message}, "finish_reason": finish}
-    return Answer(body=json.dumps({"choices": [choice]}).encode())
 
 
 def case_in(request: dict[str, Any]) -> str:
@@ -48,68 +32,5 @@ def agreeable(request: dict[str, Any]) -> Answer:
     return completion(json.dumps(found))
 
 
-@dataclass
-class JudgeServer:
-    """Its address, what it was asked, and what it answers: a function of the request."""
-
-    url: str = ""
-    requests: list[dict[str, Any]] = field(default_factory=list)
-    headers: list[dict[str, str]] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
-    most_at_once: int = 0
-    answer: Callable[[dict[str, Any]], Answer] = agreeable
-    first: list[Answer] = field(default_factory=list)  # sent before `answer` is asked
-    _now: int = 0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def take(self, request: dict[str, Any], headers: dict[str, str]) -> Answer:
-        with self._lock:
-            self.requests.append(request)
-            self.headers.append(headers)
-            self.times.append(time.monotonic())
-            self._now += 1
-            self.most_at_once = max(self.most_at_once, self._now)
-            planned = self.first.pop(0) if self.first else None
-        return planned or self.answer(request)
-
-    def done(self) -> None:
-        with self._lock:
-            self._now -= 1
-
-
-@contextmanager
-def judge_server() -> Iterator[JudgeServer]:
-    state = JudgeServer()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            request["path"] = self.path
-            answer = state.take(request, dict(self.headers))
-            try:
-                time.sleep(answer.delay)
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(answer.body) + answer.promised))
-                self.send_header("Connection", "close")
-                self.end_headers()
-                self.wfile.write(answer.body)
-            except OSError:
-                pass  # the client gave up
-            finally:
-                state.done()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield state
-    finally:
-        server.shutdown()
-        server.server_close()
+def judge_server() -> AbstractContextManager[JudgeServer]:
+    return chat_server(agreeable)

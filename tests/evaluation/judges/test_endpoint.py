@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +19,7 @@ from tests.evaluation.judges.judge_server import (
     agreeable,
     case_in,
     completion,
-    judge_server,
 )
-
-
-@pytest.fixture
-def server() -> Iterator[JudgeServer]:
-    with judge_server() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("POLYREFUSE_JUDGE_KEY", raising=False)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
 def test_it_asks_by_the_rubric_and_reads_the_verdict(server: JudgeServer) -> None:

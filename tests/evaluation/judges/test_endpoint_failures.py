@@ -1,6 +1,5 @@
 """The endpoint judge when the server fails, lies, or is not there."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -9,8 +8,8 @@ import pytest
 
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse.outcomes import Outcome
+from polyrefuse_evaluation.chat_api.waiting import retry_after
 from polyrefuse_evaluation.judges import JudgeInput
-from polyrefuse_evaluation.judges.chat_client import retry_after
 from tests.evaluation.judges.endpoint_support import HELP, KEY, REFUSAL, make, outcomes
 from tests.evaluation.judges.judge_server import (
     Answer,
@@ -19,18 +18,6 @@ from tests.evaluation.judges.judge_server import (
     completion,
     judge_server,
 )
-
-
-@pytest.fixture
-def server() -> Iterator[JudgeServer]:
-    with judge_server() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-def _no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("POLYREFUSE_JUDGE_KEY", raising=False)
-    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503])

@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse.outcomes import Outcome
-from polyrefuse_evaluation.judges.chat_client import DEFAULT_URL, ChatClient
+from polyrefuse_evaluation.chat_api.client import DEFAULT_URL, ChatClient
 from polyrefuse_evaluation.judges.composition import unparsed
+from polyrefuse_evaluation.judges.endpoint_translator import KEY_VARIABLES
 from polyrefuse_evaluation.judges.registry import RegisteredJudge
 from polyrefuse_evaluation.judges.rubric import (
     RUBRIC_VERSION,
@@ -30,6 +32,16 @@ from polyrefuse_evaluation.judges.rubric import (
 )
 from polyrefuse_evaluation.judges.types import JudgeInput, Judgement
 from polyrefuse_evaluation.judges.verdict_cache import VerdictCache, cache_key, default_cache_path
+
+JUDGE_REFUSED = "judge_refused"
+
+
+def request_forms(max_tokens: int) -> list[dict[str, Any]]:
+    """Return the parameters of a request, most exact first: with the JSON schema, then without."""
+    named = {"name": "judgement", "strict": True, "schema": SCHEMA}
+    schema = {"response_format": {"type": "json_schema", "json_schema": named}}
+    limits = {"temperature": 0, "max_tokens": max_tokens}
+    return [{**schema, **limits}, schema, limits, {}]
 
 
 @dataclass
@@ -69,10 +81,11 @@ class EndpointJudge:
 
     def _ask(self, row: JudgeInput) -> Judgement:
         case = case_of(row)
-        reply = self.client.ask(rubric_messages(row, case), SCHEMA)
+        reply = self.client.ask(rubric_messages(row, case))
         verdict = read_verdict(reply.text, case)
-        if verdict.outcome is Outcome.UNPARSED and reply.problem:
-            return unparsed(reply.problem)
+        problem = JUDGE_REFUSED if reply.filtered else reply.problem
+        if verdict.outcome is Outcome.UNPARSED and problem:
+            return unparsed(problem)
         return verdict
 
     def _key(self, row: JudgeInput) -> str:
@@ -112,7 +125,17 @@ def make_judge(
         )
     if min(concurrency, attempts, max_tokens) < 1 or timeout <= 0:
         raise PolyRefuseError("concurrency, attempts and timeout must be positive.")
-    client = ChatClient(argument, url, timeout, attempts, longest_wait, max_tokens, concurrency)
+    client = ChatClient(
+        argument,
+        url,
+        request_forms(max_tokens),
+        KEY_VARIABLES,
+        url_option="--judge-url",
+        timeout=timeout,
+        attempts=attempts,
+        longest_wait=longest_wait,
+        connections=concurrency,
+    )
     path = default_cache_path() if cache is True else cache
     judge = EndpointJudge(client, VerdictCache(path) if path else None, concurrency)
     return RegisteredJudge(f"openai:{argument}", f"rubric:{RUBRIC_VERSION}", judge)
