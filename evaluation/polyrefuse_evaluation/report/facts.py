@@ -19,12 +19,28 @@ def facts(result: Result) -> dict[str, list[tuple[str, str]]]:
         "Model": _fields(result.model, unknown=result.model.endpoint is None),
         "Dataset": _fields(result.dataset),
         "Settings": _fields(result.settings),
+        **_endpoint(result),
         "Environment": [
             *_fields(environment, without={"versions"}),
             ("Wall time", f"{result.wall_seconds:,.0f} s"),
             ("Labels digest", result.labels_digest),
             *versions,
         ],
+    }
+
+
+def _endpoint(result: Result) -> dict[str, list[tuple[str, str]]]:
+    """Return how a model behind an endpoint was asked, and what it cost."""
+    endpoint = result.endpoint
+    if endpoint is None:
+        return {}
+    held = [f"{x.n} of {x.asked} {x.label} in {x.language}" for x in endpoint.withheld_by_cell]
+    return {
+        "Endpoint": [
+            *_fields(endpoint, without={"usage", "withheld_by_cell"}),
+            ("Withheld, by language", _value_text(held)),
+            *_fields(endpoint.usage),
+        ]
     }
 
 
@@ -51,4 +67,6 @@ def _value_text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_value_text(item)}" for name, item in value.items())
     return ", ".join(map(_value_text, value)) if isinstance(value, list) else str(value)

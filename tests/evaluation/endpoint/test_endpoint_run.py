@@ -11,6 +11,7 @@ from polyrefuse.outcomes import Outcome
 from polyrefuse.results import BASELINE, read_result
 from polyrefuse_evaluation.endpoint import EndpointOptions, evaluate_endpoint
 from polyrefuse_evaluation.endpoint.summary import public_host
+from polyrefuse_evaluation.report.facts import facts
 from tests.evaluation.endpoint.model_server import (
     HELP,
     KEY,
@@ -144,6 +145,8 @@ def test_what_a_provider_withholds_is_a_refusal_of_its_own_kind(
     assert result.cell("de", BASELINE, "harmful").filtered == 0
     assert result.endpoint.withheld == 3
     (count,) = result.endpoint.withheld_by_cell
+    shown = dict(facts(result)["Endpoint"])
+    assert shown["Withheld, by language"] == f"3 of {LIMIT} harmful in en"
     assert (count.language, count.label, count.n, count.asked) == ("en", "harmful", 3, LIMIT)
     reasons = [row["reason"] for row in rows(tmp_path / "judgements.jsonl")]
     assert reasons.count("provider_filter") == 3
