@@ -1,34 +1,34 @@
 """Prove by forward passes that ablation reaches everything written to the residual stream.
 
-With ablation on, the residual stream must have no component along the direction at any block input
-and before the final norm. Directions: a random one, the top output direction of each writer, and
-the top direction of what each block adds, which does not depend on which writers were found.
+With ablation on, the residual stream must have no component along the direction at any block
+input, at any norm inside a block that reads the stream, and before the final norm. Directions: a
+random one, the top output direction of each writer, and the top direction of what each block adds,
+which does not depend on which writers were found.
 """
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from polyrefuse_evaluation.ablation import Method, ablate
 from polyrefuse_evaluation.directions import random_direction
-from polyrefuse_evaluation.forward_trace import first_tensor
 from polyrefuse_evaluation.residual_stream import (
+    BOUNDS,
     ResidualStream,
-    block_input,
     find_residual_stream,
     trace_ids,
 )
+from polyrefuse_evaluation.stream_watch import Watch, watch_stream
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-BOUNDS = {torch.float32: 1e-5, torch.float64: 1e-5, torch.bfloat16: 5e-3, torch.float16: 5e-3}
+FINAL = "final norm"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class AblationProof:
         verified: whether every projection is within the bound.
         max_projection: largest |r.x| / (largest norm of the residual or of a write so far).
         bound: what is allowed for the model's dtype.
-        sites: places checked: block inputs and the final norm's input.
+        sites: places checked: inputs of blocks, of norms in them that read the stream, and of the
+            final norm.
         directions: number of directions tried.
         writers: names of the modules that are ablated.
         leaks: the worst surviving projection of each direction that exceeds the bound.
@@ -89,6 +90,7 @@ def check_ablation(
     *,
     method: Method = "hooks",
     stream: ResidualStream | None = None,
+    stop_at_leak: bool = False,
 ) -> AblationProof:
     """Prove ablation on this model.
 
@@ -97,6 +99,7 @@ def check_ablation(
         tokenizer: gives a text to run; random token ids otherwise.
         method: the ablation method to prove.
         stream: where to ablate, found by default; tests pass one that lacks a writer.
+        stop_at_leak: stop at the first direction that survives: it is not proven already.
 
     Raises:
         ModelError: no residual stream can be found.
@@ -114,11 +117,13 @@ def check_ablation(
         largest = max(largest, projection)
         if not projection <= bound:
             leaks.append(Leak(name, site, projection))
+            if stop_at_leak:
+                break
     return AblationProof(
         not leaks,
         largest,
         bound,
-        len(found.blocks) + 1,
+        len(found.blocks) + len(found.readers) + 1,
         len(directions),
         tuple(writer.name for writer in stream.writers),
         tuple(leaks),
@@ -135,91 +140,43 @@ def _token_ids(model: nn.Module, tokenizer: "PreTrainedTokenizerBase | None") ->
 
 def _directions(model: nn.Module, stream: ResidualStream, ids: Tensor) -> list[tuple[str, Tensor]]:
     """Return named unit directions of shape (hidden,) on the CPU, float32."""
-    with _watch(stream) as seen:
+    with _watch(stream, ids) as seen:
         model(input_ids=ids, use_cache=False)
     directions = [("random", random_direction(stream.hidden_size, seed=0))]
     for writer in stream.writers:
         directions.append((f"top output of {writer.name}", _top(seen.writes[writer.name])))
-    residuals = [*seen.residuals.values()]
-    for name, before, after in zip(stream.block_names, residuals, residuals[1:], strict=False):
-        directions.append((f"top change by {name}", _top(after - before)))
+    at = {visit.site: visit.stream for visit in seen.visits}
+    states = [at[name] for name in (*stream.block_names, FINAL)]
+    for name, before, after in zip(stream.block_names, states, states[1:], strict=False):
+        change = after - before.mean(dim=1, keepdim=True)
+        directions.append((f"top change by {name}", _top(change.reshape(-1, stream.hidden_size))))
     return [(name, direction) for name, direction in directions if direction.isfinite().all()]
 
 
 def _top(outputs: Tensor) -> Tensor:
-    """Return the top right singular vector of (tokens, hidden)."""
+    """Return the top right singular vector of (rows, hidden)."""
     top: Tensor = torch.linalg.svd(outputs.double(), full_matrices=False).Vh[0].float()
     return top
 
 
-@dataclass
-class _Seen:
-    residuals: dict[str, Tensor]
-    writes: dict[str, Tensor]
-    largest: Tensor | None = None
-    scales: dict[str, Tensor] | None = None
-
-
-@contextmanager
-def _watch(stream: ResidualStream) -> Iterator[_Seen]:
-    """Record the residual at every site, every write, and the running largest norm by token."""
-    seen = _Seen({}, {}, None, {})
-
-    def grow(x: Tensor) -> Tensor:
-        norm = x.norm(dim=-1)
-        seen.largest = norm if seen.largest is None else torch.maximum(seen.largest, norm)
-        return seen.largest
-
-    def at_site(name: str) -> Any:
-        def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-            x = _copy(block_input(args, kwargs)[0])
-            seen.residuals[name] = x
-            assert seen.scales is not None
-            seen.scales[name] = grow(x)
-
-        return hook
-
-    def at_writer(name: str) -> Any:
-        def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            tensor = first_tensor(output)
-            assert tensor is not None
-            write = _copy(tensor.reshape(-1, tensor.shape[-1]))
-            seen.writes[name] = write
-            grow(write)
-
-        return hook
-
-    with ExitStack() as stack:
-        for name, block in zip(stream.block_names, stream.blocks, strict=True):
-            handle = block.register_forward_pre_hook(at_site(name), with_kwargs=True)
-            stack.callback(handle.remove)
-        final = stream.final_norm.register_forward_pre_hook(at_site("final norm"), with_kwargs=True)
-        stack.callback(final.remove)
-        for writer in stream.writers:
-            # Before ablation's own hook: the norm of what the model meant to write.
-            first = writer.module.register_forward_hook(at_writer(writer.name), prepend=True)
-            stack.callback(first.remove)
-        yield seen
-
-
-def _copy(x: Tensor) -> Tensor:
-    """Copy to float32 on the CPU: some models write in place, or spread over devices."""
-    return x.detach().to("cpu", torch.float32, copy=True)
+def _watch(stream: ResidualStream, ids: Tensor) -> AbstractContextManager[Watch]:
+    blocks = zip(stream.block_names, stream.blocks, strict=True)
+    sites = [*blocks, *stream.readers, (FINAL, stream.final_norm)]
+    writers = [(writer.name, writer.module) for writer in stream.writers]
+    return watch_stream(stream.blocks[0], stream.origin, sites, writers, ids.shape[1])
 
 
 def _largest_projection(
     model: nn.Module, stream: ResidualStream, ids: Tensor, direction: Tensor
 ) -> tuple[str, float]:
     """Return (site, projection) of the largest relative projection on `direction`."""
-    with _watch(stream) as seen:
+    with _watch(stream, ids) as seen:
         model(input_ids=ids, use_cache=False)
-    assert seen.scales is not None
     worst = ("", 0.0)
-    for name, x in seen.residuals.items():
-        relative = (x @ direction).abs() / seen.scales[name].clamp_min(1e-30)
-        value = float(relative.nan_to_num(nan=math.inf).max())
+    for visit in seen.visits:
+        value = visit.projection(direction[None])
         if value > worst[1]:
-            worst = (name, value)
+            worst = (visit.site, value)
     return worst
 
 

@@ -5,6 +5,8 @@ beginning-of-sequence token doubles.
 """
 
 import hashlib
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,11 +15,22 @@ import torch
 from torch import Tensor
 
 from polyrefuse.errors import ModelError
+from polyrefuse_evaluation.reasoning import opened_reasoning
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from polyrefuse.prompts import Prompt
+
 _PROBES = ("What is the tallest mountain?", "Name two small red birds")
+SWITCHES: dict[str, Any] = {
+    "enable_thinking": False,  # Qwen 3, SmolLM 3, GLM 4.5, Hunyuan, Apertus
+    "thinking": False,  # Granite, DeepSeek 3.1, Kimi
+    "reasoning": False,  # Command A Reasoning
+    "thinking_budget": 0,  # Seed-OSS
+    "reasoning_effort": "low",  # gpt-oss cannot do without
+}
+"""What keeps reasoning off, or short, by the name of a template's variable."""
 
 
 @dataclass(frozen=True)
@@ -26,21 +39,30 @@ class ChatFormat:
 
     Attributes:
         post_instruction: token ids after the user's text, common to all prompts; positions -P..-1.
-        thinking_disabled: whether ``enable_thinking=False`` is passed, as the template knows it.
-        digest: sha256 of the template.
+        thinking_disabled: whether a switch turns reasoning off, as the template knows one.
+        digest: sha256 of the template; where a system prompt is given, of both.
+        switches: variables passed to the template, by name (`SWITCHES`).
+        system_prompt: text of the system turn; None renders none of ours.
+        opened_reasoning: the tag with which the template itself opens the assistant's reasoning,
+            or "": the model's text begins inside of it.
     """
 
     post_instruction: tuple[int, ...]
     thinking_disabled: bool
     digest: str
+    switches: tuple[tuple[str, Any], ...] = ()
+    system_prompt: str | None = None
+    opened_reasoning: str = ""
 
 
-def find_chat_format(tokenizer: "PreTrainedTokenizerBase") -> ChatFormat:
+def find_chat_format(
+    tokenizer: "PreTrainedTokenizerBase", system_prompt: str | None = None
+) -> ChatFormat:
     """Render the template with two user texts; their common token suffix is the span.
 
     Raises:
-        ModelError: no chat template, it raises, leaves the user's text out, or puts nothing after
-            it.
+        ModelError: no chat template, it raises, leaves the user's text or the system prompt out,
+            or puts nothing after the user's text.
     """
     template = tokenizer.chat_template
     if not template:
@@ -48,9 +70,89 @@ def find_chat_format(tokenizer: "PreTrainedTokenizerBase") -> ChatFormat:
             f"{tokenizer.name_or_path}: the tokenizer has no chat template.",
             "Evaluate an instruction-tuned model, or pass a template with --chat-template FILE.",
         )
-    text = str(template)
-    thinking = "enable_thinking" in text
-    first, second = (_token_ids(tokenizer, probe, thinking) for probe in _PROBES)
+    switches = _switches(template)
+    texts = [_text(tokenizer, probe, switches, system_prompt) for probe in _PROBES]
+    if system_prompt is not None and system_prompt.strip() not in texts[0]:
+        raise ModelError(
+            f"{tokenizer.name_or_path}: the chat template leaves the system prompt out.",
+            "Evaluate without one, or pass another template with --chat-template FILE.",
+        )
+    span = _common_end(tokenizer, *(_tokens(tokenizer, text) for text in texts))
+    content = json.dumps(template, sort_keys=True) if isinstance(template, dict) else str(template)
+    if system_prompt is not None:
+        content += "\0" + system_prompt
+    digest = "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+    off = any(value is False or value == 0 for value in switches.values())
+    return ChatFormat(
+        span, off, digest, tuple(switches.items()), system_prompt, opened_reasoning(texts[0])
+    )
+
+
+def render(
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[str],
+    chat: ChatFormat,
+    names: Sequence[str] | None = None,
+) -> list[list[int]]:
+    """Return the token ids of each prompt as a user turn, assistant's turn opened.
+
+    Args:
+        tokenizer: with a chat template.
+        prompts: users' texts.
+        chat: how they are rendered.
+        names: what an error says of each prompt, e.g. its id and language.
+
+    Raises:
+        ModelError: the template fails on a prompt.
+    """
+    names = names or [""] * len(prompts)
+    return [
+        render_prompt(tokenizer, prompt, chat, name)
+        for prompt, name in zip(prompts, names, strict=True)
+    ]
+
+
+def prompt_name(row: "Prompt") -> str:
+    """Return how errors name a prompt: by id and language, never by its text."""
+    return f"prompt {row.id} ({row.language})"
+
+
+def render_prompt(
+    tokenizer: "PreTrainedTokenizerBase", prompt: str, chat: ChatFormat, where: str = ""
+) -> list[int]:
+    """Return the token ids of one prompt as a user turn, assistant's turn opened.
+
+    Args:
+        tokenizer: with a chat template.
+        prompt: the user's text.
+        chat: how it is rendered.
+        where: what an error says of the prompt, e.g. its id and language.
+
+    Raises:
+        ModelError: the template fails on it.
+    """
+    text = _text(tokenizer, prompt, dict(chat.switches), chat.system_prompt, where)
+    return _tokens(tokenizer, text)
+
+
+def _switches(template: str | dict[str, str]) -> dict[str, Any]:
+    """Return the switches among the variables that a template reads."""
+    from jinja2 import Environment, TemplateSyntaxError, meta
+
+    # It is only parsed; transformers renders it, in a sandbox.
+    environment = Environment(extensions=["jinja2.ext.loopcontrols"])  # noqa: S701
+    names: set[str] = set()
+    for text in template.values() if isinstance(template, dict) else [template]:
+        try:
+            names |= meta.find_undeclared_variables(environment.parse(text))
+        except TemplateSyntaxError:  # tags of transformers' own, or a fault that rendering reports
+            names |= set(re.findall(r"(?<![\w.'\"])[a-z_]+\b", text))
+    return {name: off for name, off in SWITCHES.items() if name in names}
+
+
+def _common_end(
+    tokenizer: "PreTrainedTokenizerBase", first: list[int], second: list[int]
+) -> tuple[int, ...]:
     if first == second:
         raise ModelError(
             f"{tokenizer.name_or_path}: the chat template leaves the user's text out.",
@@ -66,33 +168,35 @@ def find_chat_format(tokenizer: "PreTrainedTokenizerBase") -> ChatFormat:
             f"{tokenizer.name_or_path}: the chat template puts nothing after the user's text.",
             "It must end the turn or open the assistant's; pass another with --chat-template FILE.",
         )
-    digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-    return ChatFormat(tuple(span), thinking, digest)
+    return tuple(span)
 
 
-def render(
-    tokenizer: "PreTrainedTokenizerBase", prompts: Sequence[str], chat: ChatFormat
-) -> list[list[int]]:
-    """Return the token ids of each prompt as a user turn, assistant's turn opened."""
-    return [_token_ids(tokenizer, prompt, chat.thinking_disabled) for prompt in prompts]
-
-
-def _token_ids(
-    tokenizer: "PreTrainedTokenizerBase", prompt: str, thinking_disabled: bool
-) -> list[int]:
-    options: dict[str, Any] = {"enable_thinking": False} if thinking_disabled else {}
+def _text(
+    tokenizer: "PreTrainedTokenizerBase",
+    prompt: str,
+    switches: dict[str, Any],
+    system_prompt: str | None,
+    where: str = "",
+) -> str:
+    turns = [{"role": "user", "content": prompt}]
+    if system_prompt is not None:
+        turns.insert(0, {"role": "system", "content": system_prompt})
     try:
-        text = tokenizer.apply_chat_template(
-            [{"role": "user", "content": prompt}],
-            tokenize=False,
-            add_generation_prompt=True,
-            **options,
+        return str(
+            tokenizer.apply_chat_template(
+                turns, tokenize=False, add_generation_prompt=True, **switches
+            )
         )
     except Exception as error:  # templates are programs and raise anything
+        name = f"{tokenizer.name_or_path}: the chat template failed"
+        with_system = " with a system prompt" if system_prompt is not None else ""
         raise ModelError(
-            f"{tokenizer.name_or_path}: the chat template failed ({error}).",
+            f"{name}{f' on {where}' if where else ''}{with_system} ({error}).",
             "Pass another with --chat-template FILE.",
         ) from error
+
+
+def _tokens(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 

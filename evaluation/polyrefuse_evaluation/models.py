@@ -15,7 +15,9 @@ from torch import Tensor
 
 from polyrefuse.errors import ModelError
 from polyrefuse_evaluation.chat import ChatFormat, find_chat_format, pad_left, position_ids
-from polyrefuse_evaluation.residual_stream import ResidualStream, find_residual_stream, text_config
+from polyrefuse_evaluation.decoder_layout import input_device, text_config
+from polyrefuse_evaluation.placement import DeviceMap, is_placed, placement_options, weights
+from polyrefuse_evaluation.residual_stream import ResidualStream, find_residual_stream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +35,7 @@ class LoadedModel:
         name: as the user gave it.
         revision: commit of a Hub model, None for a folder.
         planted: ground truth of a planted model: variant and vectors (k, hidden) by name.
+        system_prompt: text of the system turn before every prompt; None for none.
     """
 
     model: "PreTrainedModel"
@@ -41,11 +44,12 @@ class LoadedModel:
     revision: str | None = None
     planted_variant: str | None = None
     planted_vectors: dict[str, Tensor] = field(default_factory=dict)
+    system_prompt: str | None = None
 
     @cached_property
     def chat(self) -> ChatFormat:
         """How the chat template renders a user turn."""
-        return find_chat_format(self.tokenizer)
+        return find_chat_format(self.tokenizer, self.system_prompt)
 
     @cached_property
     def stream(self) -> ResidualStream:
@@ -56,16 +60,16 @@ class LoadedModel:
     def weights_digest(self) -> str:
         """sha256 over names, shapes and bytes of all weights."""
         digest = hashlib.sha256()
-        for name, tensor in sorted(self.model.state_dict().items()):
+        for name, tensor in weights(self.model):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            flat = tensor.detach().cpu().contiguous().flatten()
+            flat = tensor.cpu().contiguous().flatten()
             digest.update(flat.view(torch.uint8).numpy().tobytes())
         return "sha256:" + digest.hexdigest()
 
     @property
     def device(self) -> torch.device:
         """Device of the model's inputs."""
-        return next(self.model.parameters()).device
+        return input_device(self.model)
 
     @property
     def pad_id(self) -> int:
@@ -101,6 +105,10 @@ def load_model(
     device: str | None = None,
     trust_remote_code: bool = False,
     chat_template: Path | None = None,
+    system_prompt: str | None = None,
+    device_map: DeviceMap | None = None,
+    quantization: str | None = None,
+    offload_folder: Path | None = None,
     seed: int = 0,
 ) -> LoadedModel:
     """Load a causal LM with its tokenizer and check that it can be evaluated.
@@ -113,32 +121,50 @@ def load_model(
         device: torch device; a CUDA device if there is one by default.
         trust_remote_code: run code that the checkpoint brings; off unless asked for.
         chat_template: file with a Jinja template to use in place of the tokenizer's.
+        system_prompt: text of a system turn before every prompt; none by default.
+        device_map: ``auto`` spreads the model over devices, then the CPU, then the disk; or a
+            device by module name. In place of `device`.
+        quantization: ``4bit`` or ``8bit`` (needs bitsandbytes).
+        offload_folder: where weights that `device_map` sends to the disk go.
         seed: seed of a planted model; others ignore it.
 
     Raises:
         ModelError: not found, no tokenizer or chat template, one that does not fit the weights, not
-            a decoder-only model, NaN weights, or no such device.
+            a decoder-only model, NaN weights, no such device, or no bitsandbytes.
     """
     if name.split(":")[0] == "planted":
         from polyrefuse_evaluation.planted import load_planted
 
-        return load_planted(name, seed=seed)
+        planted = load_planted(name, seed=seed)
+        planted.system_prompt = system_prompt
+        planted.__dict__.pop("chat", None)  # rendered without it
+        return planted
+    folder = None if offload_folder is None else str(offload_folder)
+    placement = placement_options(name, device, device_map, quantization, folder)
     loaded = LoadedModel(
-        _load_weights(name, revision, dtype, trust_remote_code),
+        _load_weights(name, revision, dtype, trust_remote_code, placement),
         _load_tokenizer(name, revision, trust_remote_code),
         name,
         revision,
+        system_prompt=system_prompt,
     )
     loaded.revision = getattr(loaded.model.config, "_commit_hash", None) or revision
     if chat_template is not None:
         loaded.tokenizer.chat_template = _read_template(chat_template)
-    _place(loaded, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if is_placed(loaded.model):
+        loaded.model.train(False)
+    else:
+        _place(loaded, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     _require_usable(loaded)
     return loaded
 
 
 def _load_weights(
-    name: str, revision: str | None, dtype: str, trust_remote_code: bool
+    name: str,
+    revision: str | None,
+    dtype: str,
+    trust_remote_code: bool,
+    placement: dict[str, Any],
 ) -> "PreTrainedModel":
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -164,6 +190,7 @@ def _load_weights(
             use_safetensors=True,
             output_loading_info=True,
             **options,
+            **placement,
         )
     except Exception as error:
         raise _loading_error(name, "its weights", error) from error
@@ -240,8 +267,9 @@ def _require_usable(loaded: LoadedModel) -> None:
             f"{vocabulary}.",
             "Load the tokenizer that belongs to these weights.",
         )
-    for name, parameter in loaded.model.named_parameters():
-        if not torch.isfinite(parameter).all():
+    parameters = {name for name, _ in loaded.model.named_parameters()}  # masks may be infinite
+    for name, parameter in weights(loaded.model):
+        if name in parameters and parameter.is_floating_point() and not parameter.isfinite().all():
             raise ModelError(
                 f"{loaded.name}: {name} holds NaN or infinite weights.",
                 "Download or convert the checkpoint again.",

@@ -1,21 +1,44 @@
 """Find the residual stream of any decoder: its blocks, what writes to it, and the final norm.
 
 By structure, not by class name: one traced forward pass shows which modules' outputs add up to
-what a block adds to its input. Knows nothing of directions or ablation.
+what a block adds to its input. Where that does not explain a block, or a norm inside it reads more
+than that, `stream_probe` searches. Knows nothing of directions or ablation.
 """
 
 import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from polyrefuse.errors import ModelError
-from polyrefuse_evaluation.additive_parts import find_parts
-from polyrefuse_evaluation.forward_trace import ForwardTrace, first_tensor, trace_forward
+from polyrefuse_evaluation.block_writers import (
+    Segment,
+    additive_writers,
+    complete_alike,
+    same_linear,
+)
+from polyrefuse_evaluation.decoder_layout import (
+    find_blocks,
+    find_final_norm,
+    find_origin,
+    input_device,
+    require_causal,
+)
+from polyrefuse_evaluation.decoder_layout import text_config as text_config
+from polyrefuse_evaluation.forward_trace import ForwardTrace, trace_forward
+from polyrefuse_evaluation.stream_probe import (
+    StreamProbe,
+    probed_writers,
+    stream_readers,
+)
+from polyrefuse_evaluation.stream_watch import Named
+from polyrefuse_evaluation.stream_watch import block_input as block_input
 
 TRACE_TOKENS = 12
+BOUNDS = {torch.float32: 1e-5, torch.float64: 1e-5, torch.bfloat16: 5e-3, torch.float16: 5e-3}
+"""Largest relative projection that counts as none, by the dtype of a model's weights."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +61,20 @@ class Writer:
 
 @dataclass(frozen=True)
 class ResidualStream:
-    """Blocks, writers and final norm of one model; `hidden_size` is the stream's width."""
+    """Blocks, writers and final norm of one model.
+
+    `hidden_size` is the stream's width; `readers` are the norms inside blocks that read the stream,
+    by name: further places where a proof can look. `origin` is the module (embedding, or a norm
+    after it) whose output is the first block's input, where there is one.
+    """
 
     blocks: tuple[nn.Module, ...]
     block_names: tuple[str, ...]
     writers: tuple[Writer, ...]
     final_norm: nn.Module
     hidden_size: int
+    readers: tuple[tuple[str, nn.Module], ...] = ()
+    origin: nn.Module | None = None
 
     def without(self, writer_name: str) -> "ResidualStream":
         """Return a stream that lacks one writer: what a wrong search would have found."""
@@ -76,134 +106,121 @@ def _is_current(model: nn.Module, stream: ResidualStream) -> bool:
     return all(modules.get(name) is module for name, module in pairs)
 
 
-def text_config(model: nn.Module) -> Any:
-    """Return the configuration of the language model (of a multimodal model: its text part)."""
-    return model.config.get_text_config(decoder=True)  # type: ignore[operator, union-attr]
-
-
-def block_input(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    """Return the residual stream that a decoder block is called with."""
-    found = first_tensor(args) if args else kwargs.get("hidden_states")
-    if not isinstance(found, Tensor):
-        raise ModelError("a decoder block was called without hidden states.", "Report this model.")
-    return found
-
-
 def trace_ids(model: nn.Module, tokens: int = TRACE_TOKENS) -> Tensor:
     """Return (1, tokens) seeded random token ids on the model's device."""
     vocabulary = int(text_config(model).vocab_size)
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(0, vocabulary, (1, tokens), generator=generator)
-    return ids.to(next(model.parameters()).device)
+    return ids.to(input_device(model))
 
 
-def _find_blocks(model: nn.Module) -> tuple[str, nn.ModuleList]:
+def _trace(model: nn.Module) -> ResidualStream:
     if getattr(model.config, "is_encoder_decoder", False):
         raise ModelError(
             f"{type(model).__name__} is an encoder-decoder model.",
             "Only decoder-only language models can be evaluated.",
         )
-    depth = int(getattr(text_config(model), "num_hidden_layers", 0))
-    lists = [
-        (name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, nn.ModuleList) and 0 < len(module) == depth
-    ]
-    if not lists:
-        raise ModelError(
-            f"{type(model).__name__}: found no list of {depth} decoder blocks.",
-            "Only decoder-only language models can be evaluated.",
-        )
-    # Of lists of the right length the decoder holds the most parameters.
-    return max(lists, key=lambda item: sum(p.numel() for p in item[1].parameters()))
-
-
-def _trace(model: nn.Module) -> ResidualStream:
-    list_name, blocks = _find_blocks(model)
-    trace = trace_forward(model, trace_ids(model))
+    ids = trace_ids(model)
+    trace = trace_forward(model, ids)
+    require_causal(model, ids, trace)
+    list_name, blocks = find_blocks(model, trace)
     names = tuple(f"{list_name}.{index}" for index in range(len(blocks)))
     for name in names:
-        if name not in trace.outputs or name not in trace.inputs:
-            raise ModelError(f"{name} was not called in a forward pass.", "Report this model.")
         if not torch.isfinite(trace.outputs[name]).all():
             raise ModelError(
                 f"{name}: its output is not finite in {trace.outputs[name].dtype}.",
                 "Load the model in bfloat16 or float32 (--dtype).",
             )
-    writers = tuple(
-        writer
-        for index, (name, block) in enumerate(zip(names, blocks, strict=True))
-        for writer in _block_writers(name, block, index, trace)
+    norm_name, direct = find_final_norm(model, list_name, names[-1], trace)
+    segments = list(_segments(model, list_name, names, norm_name, trace))
+    width = trace.last_inputs[norm_name].shape[-1]
+    readers = stream_readers(model, ids, segments, width)
+    if norm_name not in direct:  # something mixes the streams before the final norm
+        readers[len(blocks) - 1] += [(name, model.get_submodule(name)) for name in direct]
+    found = ResidualStream(
+        tuple(blocks),
+        names,
+        (),
+        model.get_submodule(norm_name),
+        width,
+        tuple(reader for block in range(len(blocks)) for reader in readers[block]),
+        find_origin(model, names[0], trace),
     )
-    last = trace.outputs[names[-1]]
-    return ResidualStream(
-        tuple(blocks), names, writers, _final_norm(model, list_name, last, trace), last.shape[-1]
-    )
+    return replace(found, writers=_writers(model, ids, found, segments, readers, norm_name, trace))
 
 
-def _final_norm(model: nn.Module, list_name: str, last: Tensor, trace: ForwardTrace) -> nn.Module:
-    for name in trace.order:
-        given = trace.inputs.get(name)
-        inside = name.startswith(list_name + ".")
-        if given is not None and not inside and torch.equal(given, last):
-            return model.get_submodule(name)
-    raise ModelError(
-        f"{type(model).__name__}: nothing reads the last block's output.", "Report this model."
-    )
-
-
-def _block_writers(
-    name: str, block: nn.Module, index: int, trace: ForwardTrace
+def _writers(
+    model: nn.Module,
+    ids: Tensor,
+    stream: ResidualStream,
+    segments: list[Segment],
+    readers: dict[int, list[Named]],
+    norm_name: str,
+    trace: ForwardTrace,
 ) -> tuple[Writer, ...]:
-    """Return the modules of one block whose outputs sum to what it adds to the stream."""
-    start, end = trace.inputs[name], trace.outputs[name]
-    modules = {f"{name}.{child}": module for child, module in block.named_modules() if child}
-    made = {
-        child: trace.outputs[child].reshape(end.shape)  # OPT flattens batch and tokens
-        for child in modules
-        if child in trace.outputs
-        and trace.outputs[child].numel() == end.numel()
-        and trace.outputs[child].shape[-1] == end.shape[-1]
-    }
-    depths = sorted({child.count(".") for child in made})
-    for depth in depths:  # direct children first; deeper only where these do not explain the block
-        near = {child: modules[child] for child in made if child.count(".") <= depth}
-        chosen = find_parts(start, end, _distinct(near, made, start, end))
-        if chosen:
-            return tuple(
-                Writer(child, modules[child], index, _same_linear(modules, child, made))
-                for child in chosen
-            )
-    raise ModelError(
-        f"{name} ({type(block).__name__}): its modules' outputs do not add up to what it writes "
-        "to the residual stream.",
+    """Return the writers of all blocks: those that add up, and where sites leak, a search."""
+    names = complete_alike(
+        model, segments, {segment.block: additive_writers(segment, trace) for segment in segments}
+    )
+    ends = [*zip(stream.block_names, stream.blocks, strict=True)][1:]
+    ends.append((norm_name, stream.final_norm))
+    sites = {block: [*readers[block], ends[block]] for block in names}
+    bound = BOUNDS.get(next(model.parameters()).dtype, 5e-3)
+    probe = StreamProbe(model, ids, stream.blocks[0], stream.origin, stream.hidden_size)
+
+    def named(blocks: range) -> list[Named]:
+        return [(n, model.get_submodule(n)) for block in blocks for n in names[block]]
+
+    every = range(len(segments))
+    leaks = probe.leaks(named(every), [site for block in every for site in sites[block]])
+    for segment in segments:
+        block = segment.block
+        if names[block] and all(leaks.get(name, 0.0) <= bound for name, _ in sites[block]):
+            continue
+        searched = probed_writers(probe, segment, sites[block], named(range(block)), trace, bound)
+        if isinstance(searched, str) and names[block]:
+            continue  # rounding, or a leak: the proof will tell
+        if isinstance(searched, str):
+            raise _unexplained(segment, model, searched)
+        names[block] = searched
+        leaks = probe.leaks(named(every), [site for b in every for site in sites[b]])
+    return tuple(
+        Writer(name, model.get_submodule(name), block, same_linear(model, name, trace))
+        for block in every
+        for name in names[block]
+    )
+
+
+def _unexplained(segment: Segment, model: nn.Module, site: str) -> ModelError:
+    kind = type(model.get_submodule(segment.name)).__name__
+    return ModelError(
+        f"{segment.name} ({kind}): its modules' outputs do not add up to what it writes to the "
+        f"residual stream; with all of them projected a direction still appears before {site}: it "
+        "scales or mixes the stream's channels, or writes to it outside its modules.",
         "Ablation cannot be proven on this architecture; report it with the model id.",
     )
 
 
-def _distinct(
-    modules: dict[str, nn.Module], made: dict[str, Tensor], start: Tensor, end: Tensor
-) -> dict[str, Tensor]:
-    """Keep one module of those with equal output, and none that passes the stream itself on.
-
-    Outer modules go before inner ones, modules with parameters before those without (dropout).
-    """
-    kept: dict[str, Tensor] = {}
-    for child in sorted(modules, key=lambda child: next(modules[child].parameters(), None) is None):
-        known = [start, end, *kept.values()]
-        if not any(torch.equal(made[child], other) for other in known):
-            kept[child] = made[child]
-    return {child: kept[child] for child in made if child in kept}
-
-
-def _same_linear(
-    modules: dict[str, nn.Module], writer: str, made: dict[str, Tensor]
-) -> nn.Module | None:
-    """Return the linear map inside `writer` that gives its very output, if there is one."""
-    for child, output in made.items():
-        if child == writer or child.startswith(writer + "."):
-            module = modules[child]
-            linear = isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"
-            if linear and torch.equal(output, made[writer]):
-                return module
-    return None
+def _segments(
+    model: nn.Module,
+    list_name: str,
+    names: tuple[str, ...],
+    norm_name: str,
+    trace: ForwardTrace,
+) -> Iterator[Segment]:
+    """Yield each block with what is called between it and the next, or the final norm."""
+    modules = {name: module for name, module in model.named_modules() if name in trace.ends}
+    for index, (name, following) in enumerate(zip(names, (*names[1:], norm_name), strict=True)):
+        inside = {n: n.count(".") - name.count(".") for n in modules if n.startswith(name + ".")}
+        after, until = trace.ends[name], trace.begins[following]
+        between = {
+            n: 1
+            for n in modules
+            if after < trace.begins[n]
+            and trace.ends[n] < until
+            and not n.startswith(list_name + ".")
+        }
+        end = trace.last_inputs[following]
+        start = trace.inputs[name]
+        found = {n: modules[n] for n in (*inside, *between)}
+        yield Segment(index, name, start, end, found, {**inside, **between})

@@ -2,12 +2,13 @@
 
 import json
 from collections import OrderedDict
+from dataclasses import replace
 
 import pytest
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from polyrefuse_evaluation import ablation
+from polyrefuse_evaluation import ablation, ablation_proof
 from polyrefuse_evaluation.ablation_proof import (
     BOUNDS,
     AblationProof,
@@ -15,7 +16,7 @@ from polyrefuse_evaluation.ablation_proof import (
     check_ablation,
     describe,
 )
-from polyrefuse_evaluation.residual_stream import find_residual_stream
+from polyrefuse_evaluation.residual_stream import find_residual_stream, trace_ids
 
 WIDE = {"hidden_size": 512, "intermediate_size": 768, "initializer_range": 0.02}
 WRITERS = {
@@ -46,7 +47,8 @@ def test_correct_ablation_is_verified_in_single_precision(make_model, architectu
     assert proof.verified
     assert proof.bound == 1e-5
     assert proof.max_projection < 1e-6
-    assert proof.sites == 4
+    readers = 6 if architecture != "falcon" else 3  # its attention and MLP read one norm
+    assert proof.sites == 3 + 1 + readers
     assert proof.directions == 1 + 6 + 3
     assert proof.suspect is None
 
@@ -90,13 +92,49 @@ def test_leaving_out_any_one_writer_of_a_wide_model_is_caught_in_half_precision(
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_leaving_out_the_embedding_is_caught(make_model, architecture, dtype, monkeypatch):
     model = make_model(architecture).to(dtype)
-    find_residual_stream(model)
+    stream = replace(find_residual_stream(model), origin=None)
     no_hook = RemovableHandle(OrderedDict())
     monkeypatch.setattr(ablation, "_hook_input", lambda block, change: no_hook)
-    proof = check_ablation(model)
+    proof = check_ablation(model, stream=stream)
     assert not proof.verified
     assert "model.layers.0" in [leak.site for leak in proof.leaks]
     assert "random" in [leak.direction for leak in proof.leaks]
+
+
+def test_a_direction_that_is_all_of_an_embedding_does_not_condemn_correct_hooks(make_model):
+    """Nothing of that token is left; its size is what the embedding meant to write."""
+    model = make_model("llama")
+    stream = find_residual_stream(model)
+    ids = trace_ids(model)
+    direction = model.model.embed_tokens.weight[ids[0, 4]].detach()
+    direction = direction / direction.norm()
+    with torch.no_grad(), ablation.ablate(model, direction):
+        _, projection = ablation_proof._largest_projection(model, stream, ids, direction)
+    assert projection < 1e-6
+
+
+def test_a_norm_that_reads_an_unablated_stream_inside_a_block_is_a_leak(make_model):
+    """The end of the block is clean, its middle is not: only the norm that reads it tells."""
+    model = make_model("llama")
+    stream = find_residual_stream(model)
+    inside = [name for name, _ in stream.readers]
+    assert inside[:2] == [
+        "model.layers.0.input_layernorm",
+        "model.layers.0.post_attention_layernorm",
+    ]
+    late = replace(stream, writers=tuple(w for w in stream.writers if "self_attn" not in w.name))
+    project = ablation._Projection(ablation.as_basis(torch.eye(32)[:1], 32))
+    hooks = [block.register_forward_hook(lambda m, a, out: project(out)) for block in stream.blocks]
+    try:
+        with torch.no_grad(), ablation.ablate(model, torch.eye(32)[0], stream=late):
+            site, projection = ablation_proof._largest_projection(
+                model, stream, trace_ids(model), torch.eye(32)[0]
+            )
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert projection > 1e-3
+    assert site.endswith("post_attention_layernorm")
 
 
 def test_projecting_weights_but_not_biases_is_caught(make_model, monkeypatch):

@@ -6,7 +6,12 @@ import pytest
 import torch
 
 from polyrefuse.errors import ModelError
-from polyrefuse_evaluation.chat import find_chat_format, pad_left, position_ids, render
+from polyrefuse_evaluation.chat import (
+    find_chat_format,
+    pad_left,
+    position_ids,
+    render,
+)
 
 USER_THEN_ASSISTANT = (
     "<s>{% for m in messages %}<user>{{ m['content'] }}</s>{% endfor %}<assistant>\n"
@@ -101,3 +106,103 @@ def test_padding_goes_to_the_left_and_positions_count_real_tokens():
     assert mask.tolist() == [[1, 1, 1], [0, 0, 1]]
     assert position_ids(mask).tolist() == [[0, 1, 2], [0, 0, 0]]
     assert ids.dtype == mask.dtype == torch.long
+
+
+def end_of(tokenizer, chat, prompt="Hello"):
+    (ids,) = render(tokenizer, [prompt], chat)
+    return tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize(
+    ("name", "off", "disabled"),
+    [
+        ("enable_thinking", False, True),
+        ("thinking", False, True),
+        ("reasoning", False, True),
+        ("thinking_budget", 0, True),
+        ("reasoning_effort", "low", False),
+    ],
+)
+def test_every_known_switch_is_set_and_recorded(make_tokenizer, name, off, disabled):
+    template = f"<s>{{{{ messages[0]['content'] }}}}</s><assistant>{{{{ {name} }}}}|"
+    tokenizer = make_tokenizer(template)
+    chat = find_chat_format(tokenizer)
+    assert chat.switches == ((name, off),)
+    assert chat.thinking_disabled is disabled
+    assert end_of(tokenizer, chat) == f"<s>Hello</s><assistant>{off}|"
+
+
+def test_a_field_or_a_word_that_is_named_like_a_switch_is_none(make_tokenizer):
+    template = (
+        "<s>a thinking model's reasoning {{ messages[0]['content'] }}{{ messages[0].thinking }}"
+        "{{ messages[0]['reasoning'] }}{# enable_thinking #}</s><assistant>"
+    )
+    assert find_chat_format(make_tokenizer(template)).switches == ()
+
+
+def test_a_switch_with_a_default_of_its_own_is_still_switched(make_tokenizer):
+    template = (
+        "{% if thinking is not defined %}{% set thinking = true %}{% endif %}"
+        "<s>{{ messages[0]['content'] }}</s><assistant>{% if thinking %}<think>{% endif %}"
+    )
+    tokenizer = make_tokenizer(template)
+    chat = find_chat_format(tokenizer)
+    assert end_of(tokenizer, chat) == "<s>Hello</s><assistant>"
+    assert chat.opened_reasoning == ""
+
+
+def test_reasoning_that_the_template_itself_opens_is_recorded(make_tokenizer):
+    template = "<s>{{ messages[0]['content'] }}</s><assistant><think>{{ '\\n' }}"
+    chat = find_chat_format(make_tokenizer(template))
+    assert chat.opened_reasoning == "<think>\n"
+    assert not chat.thinking_disabled
+
+
+ROLES = "<s>{% for m in messages %}[{{ m.role }}] {{ m.content }}</s>{% endfor %}<assistant>"
+
+
+def test_a_system_prompt_stands_before_every_prompt(make_tokenizer):
+    tokenizer = make_tokenizer(ROLES)
+    chat = find_chat_format(tokenizer, "Be brief.")
+    assert end_of(tokenizer, chat) == "<s>[system] Be brief.</s>[user] Hello</s><assistant>"
+    plain = find_chat_format(tokenizer)
+    assert plain.system_prompt is None
+    assert plain.digest != chat.digest != find_chat_format(tokenizer, "Be long.").digest
+    assert plain.post_instruction == chat.post_instruction
+
+
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        ("<s>{{ messages[-1]['content'] }}</s><assistant>", "leaves the system prompt out"),
+        (
+            "{% if messages[0].role == 'system' %}{{ raise_exception('no system role') }}"
+            "{% endif %}"
+            "<s>{{ messages[-1]['content'] }}</s><assistant>",
+            r"failed with a system prompt \(no system role\)",
+        ),
+    ],
+)
+def test_a_template_without_a_place_for_a_system_prompt_is_refused(
+    make_tokenizer, template, problem
+):
+    tokenizer = make_tokenizer(template)
+    assert find_chat_format(tokenizer).post_instruction
+    with pytest.raises(ModelError, match=problem):
+        find_chat_format(tokenizer, "Be brief.")
+
+
+def test_a_prompt_on_which_the_template_fails_is_named(make_tokenizer):
+    template = (
+        "{% if '##' in messages[0]['content'] %}{{ raise_exception('odd input') }}{% endif %}"
+        "<s>{{ messages[0]['content'] }}</s><assistant>"
+    )
+    tokenizer = make_tokenizer(template)
+    chat = find_chat_format(tokenizer)
+    names = ["prompt a (de)", "prompt b (ja)"]
+    assert render(tokenizer, ["Hello", "Bye"], chat, names) == render(
+        tokenizer, ["Hello", "Bye"], chat
+    )
+    with pytest.raises(ModelError, match=r"failed on prompt b \(ja\) \(odd input\)") as caught:
+        render(tokenizer, ["Hello", "## Bye"], chat, names)
+    assert "Bye" not in str(caught.value)

@@ -17,6 +17,7 @@ from transformers import (
 from polyrefuse.errors import ModelError
 from polyrefuse_evaluation import additive_parts
 from polyrefuse_evaluation.additive_parts import find_parts
+from polyrefuse_evaluation.block_writers import Segment, complete_alike
 from polyrefuse_evaluation.residual_stream import find_residual_stream
 
 POST_NORMS = ("post_attention_layernorm", "post_feedforward_layernorm")
@@ -155,18 +156,37 @@ def test_without_asking_what_the_sum_needs_a_normalised_input_passes_for_a_part(
 @pytest.mark.parametrize(
     ("auto", "architecture", "named"),
     [
-        (AutoModelForCausalLM, "bert", "bert.encoder.layer.0"),
-        (AutoModelForMaskedLM, "bert", "bert.encoder.layer.0"),
+        (AutoModelForCausalLM, "bert", "reads tokens that come later"),
+        (AutoModelForMaskedLM, "bert", "reads tokens that come later"),
         (AutoModelForSeq2SeqLM, "t5", "encoder-decoder"),
+        (AutoModelForCausalLM, "doge", r"model.layers.0 \(DogeDecoderLayer\).*do not add up"),
     ],
 )
-def test_models_without_an_additive_decoder_are_refused_by_name(auto, architecture, named):
+def test_models_without_a_decoder_or_its_stream_are_refused(auto, architecture, named):
     sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 50}
     if architecture == "t5":
         sizes = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "vocab_size": 50}
+    torch.manual_seed(0)
     model = auto.from_config(AutoConfig.for_model(architecture, **sizes)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():  # channels of the stream are scaled, not by one
+            parameter += 0.2 * torch.randn_like(parameter)
     with pytest.raises(ModelError, match=named):
         find_residual_stream(model)
+
+
+def test_a_decoder_that_normalises_its_stream_is_searched(make_model):
+    config = AutoConfig.for_model(
+        "bert", is_decoder=True, hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        vocab_size=50, intermediate_size=48,
+    )  # fmt: skip
+    stream = find_residual_stream(AutoModelForCausalLM.from_config(config).eval())
+    inside = [writer.name.removeprefix("bert.encoder.layer.0.") for writer in stream.writers[:4]]
+    assert inside == ["attention", "attention.output.dense", "output", "output.dense"]
+    assert [name.split(".", 3)[-1] for name, _ in stream.readers[:2]] == [
+        "0.attention.output.LayerNorm",
+        "0.output.LayerNorm",
+    ]
 
 
 def test_a_model_whose_forward_pass_fails_or_overflows_is_refused(make_model):
@@ -181,10 +201,22 @@ def test_a_model_whose_forward_pass_fails_or_overflows_is_refused(make_model):
         find_residual_stream(overflowing)
 
 
+class Held(nn.Module):
+    """Blocks under names of their own."""
+
+    def __init__(self, blocks):
+        super().__init__()
+        for name, block in zip("abc", blocks, strict=True):
+            setattr(self, name, block)
+
+    def __getitem__(self, _):
+        return [self.a, self.b, self.c]
+
+
 def test_a_model_without_a_list_of_blocks_is_refused(make_model):
     model = make_model("llama")
-    model.config.num_hidden_layers = 17
-    with pytest.raises(ModelError, match="no list of 17 decoder blocks"):
+    model.model.layers = Held(model.model.layers)
+    with pytest.raises(ModelError, match="no list of 3 decoder blocks"):
         find_residual_stream(model)
 
 
@@ -209,3 +241,33 @@ def test_a_stream_can_lack_one_writer_for_tests_of_the_proof(make_model):
     stream = find_residual_stream(make_model("llama"))
     name = "model.layers.1.mlp"
     assert set(writer_names(stream)) - set(writer_names(stream.without(name))) == {name}
+
+
+@pytest.mark.parametrize("size", [1e-5, 1.0])
+def test_a_writer_below_the_streams_rounding_is_known_from_blocks_alike(make_model, size):
+    model = make_model("mixtral")
+    with torch.no_grad():
+        model.model.layers[1].mlp.experts.down_proj.mul_(size)
+    half = model.to(torch.bfloat16)
+    assert len(writer_names(find_residual_stream(half))) == 6
+
+
+def test_what_few_blocks_alike_have_is_given_to_no_other():
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attn, self.mlp, self.extra = nn.Identity(), nn.Identity(), nn.Identity()
+
+    model = nn.ModuleList(Block() for _ in range(3))
+    x = torch.zeros(1)
+    segments = [
+        Segment(i, f"{i}", x, x, {n: m for n, m in model.named_modules() if n[:2] == f"{i}."}, {})
+        for i in range(3)
+    ]
+    names = {0: ["0.attn", "0.mlp"], 1: ["1.mlp"], 2: ["2.attn", "2.extra", "2.mlp"]}
+    assert complete_alike(model, segments, names) == {
+        0: ["0.attn", "0.mlp"],
+        1: ["1.mlp", "1.attn"],
+        2: ["2.attn", "2.extra", "2.mlp"],
+    }
+    assert complete_alike(model, segments, {**names, 1: []})[1] == []

@@ -9,12 +9,13 @@ from functools import cache
 
 from polyrefuse_evaluation.judges.keyword_tables import load_tables
 from polyrefuse_evaluation.judges.keyword_tables.scripts import fold_latin
+from polyrefuse_evaluation.reasoning import has_reasoning as has_reasoning
+from polyrefuse_evaluation.reasoning import strip_reasoning
 
 _NOISE = re.compile(
     r"<\|[^|>\n]{1,40}\|>|</?s>|<(?:pad|unk|bos|eos|start_of_turn|end_of_turn)>|\[/?INST\]"
     "|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
-_THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 _LETTER = re.compile(r"[^\W\d_]")
 _OTHER_LETTER = re.compile(r"[^\W\d_\u0000-\u024f\u0300-\u036f\u0400-\u04ff\u1e00-\u1eff]")
 _DIGITS = re.compile(r"\d+")
@@ -31,17 +32,9 @@ NO_WORDS_FROM = 12
 """So many words without one frequent word of any language are no text."""
 
 
-def has_reasoning(response: str) -> bool:
-    """Say whether a response begins with reasoning, which `clean_response` takes out."""
-    return "<think>" in response[:20]
-
-
 def clean_response(response: str) -> str:
-    """Return a response without template tokens, reasoning blocks and invisible characters."""
-    text = _NOISE.sub("", response)
-    if has_reasoning(text):
-        text = _THOUGHT.sub("", text)
-    return text.strip()
+    """Return a response without template tokens, reasoning and invisible characters."""
+    return strip_reasoning(_NOISE.sub("", response)).strip()
 
 
 def broken_reason(text: str) -> str | None:
