@@ -5,6 +5,7 @@ refuses harmful prompts in 13 languages through known vectors (planted_training.
 the whole sample, test prompts included: its scores test the pipeline, never a model's safety.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -91,12 +92,18 @@ def planted_pair(variant: str = "single", seed: int = 0) -> PlantedPair:
 def load_planted(name: str, seed: int = 0) -> LoadedModel:
     """Load ``planted``, ``planted:two``, ``planted:none`` or ``planted:base``.
 
+    ``planted:residual`` and ``planted:residual-base`` are those of planted_residual.py.
+
     Raises:
         ModelError: unknown variant.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     wanted = name.partition(":")[2] or "single"
+    if wanted.startswith("residual"):
+        from polyrefuse_evaluation.planted_residual import load_planted_residual
+
+        return load_planted_residual(name, seed)
     variant, side = ("single", "base") if wanted == "base" else (wanted, "tuned")
     pair = planted_pair(variant, seed)
     folder = pair.folder / side
@@ -136,15 +143,18 @@ def _cache_folder(variant: str, seed: int, digest: str) -> Path:
 
 def _build(folder: Path, prompts: Sequence[Prompt], variant: str, seed: int) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-    try:
-        _train_pair(unfinished, prompts, variant, seed)
-        about = {"variant": variant, "seed": seed, "version": PLANTED_VERSION}
-        (unfinished / "planted.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
-        if not folder.exists():  # another process may have finished first
+    with folder.with_name(f".{folder.name}.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes one trains, the others wait
+        if folder.exists():
+            return
+        unfinished = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+        try:
+            _train_pair(unfinished, prompts, variant, seed)
+            about = {"variant": variant, "seed": seed, "version": PLANTED_VERSION}
+            (unfinished / "planted.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
             unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _train_pair(folder: Path, prompts: Sequence[Prompt], variant: str, seed: int) -> None:

@@ -1,8 +1,9 @@
 """A run directory: settings, append-only records, and how a run is resumed.
 
 Records are written a batch at a time, in one write that is flushed to disk. After a kill, a batch
-that is not whole in both files is dropped and done again; everything before it is kept. A
-directory is mode 0700, locked while in use, and refuses settings other than its own.
+that is not whole in both files is dropped and done again; everything before it is kept. Several
+processes each append to files of their own, which the next `recover` brings together. A directory
+is mode 0700, locked while in use, and refuses settings other than its own.
 """
 
 import fcntl
@@ -23,6 +24,8 @@ from polyrefuse.prompts import Label
 SETTINGS, RESULT = "settings.json", "result.json"
 COMPLETIONS, JUDGEMENTS = "completions.jsonl", "judgements.jsonl"
 SELECTION, DIRECTIONS = "selection.jsonl", "directions.safetensors"
+WORKERS = "workers"
+"""Folder of the files of processes other than the first, named ``RANK.FILE``."""
 
 Record = TypeVar("Record", bound=BaseModel)
 
@@ -81,10 +84,15 @@ def io_errors(path: Path) -> Iterator[None]:
 
 
 class RunDirectory:
-    """One run on disk. Use `open_run_directory`."""
+    """One run on disk. Use `open_run_directory`, or `join` in processes other than the first."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, worker: int = 0) -> None:
         self.path = path
+        self.worker = worker
+
+    def join(self, worker: int) -> "RunDirectory":
+        """Return the run as another process writes to it: what it appends goes to its own files."""
+        return RunDirectory(self.path, worker)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a whole file atomically."""
@@ -100,14 +108,21 @@ class RunDirectory:
     def append(self, name: str, rows: Sequence[BaseModel]) -> None:
         """Append rows in one write, flushed to disk."""
         data = "".join(row.model_dump_json() + "\n" for row in rows).encode("utf-8")
-        with io_errors(self.path / name), (self.path / name).open("ab") as stream:
+        path = self.path / name
+        if self.worker:
+            path = self.path / WORKERS / f"{self.worker}.{name}"
+            with io_errors(path):
+                path.parent.mkdir(exist_ok=True)
+        with io_errors(path), path.open("ab") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
 
     def read(self, name: str, model: type[Record]) -> list[Record]:
         """Read the whole lines of an append-only file; a torn last line is not one."""
-        path = self.path / name
+        return self._read_file(self.path / name, model)
+
+    def _read_file(self, path: Path, model: type[Record]) -> list[Record]:
         if not path.is_file():
             return []
         rows = []
@@ -122,34 +137,55 @@ class RunDirectory:
         return rows
 
     def recover(self, sizes: Sequence[int], judges: int = 1) -> set[int]:
-        """Drop what a kill left half done; return the batches that are whole.
+        """Bring the files of all processes together and drop what a kill left half done.
 
         Args:
             sizes: number of completions of each planned batch.
             judges: number of judgements that each completion gets.
+
+        Returns:
+            The batches that are whole.
         """
-        whole: set[int] | None = None
-        records: dict[str, list[Any]] = {
-            COMPLETIONS: self.read(COMPLETIONS, CompletionRecord),
-            JUDGEMENTS: self.read(JUDGEMENTS, JudgementRecord),
-        }
-        for name, rows in records.items():
-            each = judges if name == JUDGEMENTS else 1
-            counts = Counter(row.batch for row in rows)
-            done = {
-                batch
-                for batch, n in counts.items()
-                if batch < len(sizes) and n == each * sizes[batch]
-            }
-            whole = done if whole is None else whole & done
-        assert whole is not None
-        for name, rows in records.items():
-            kept = [row for row in rows if row.batch in whole]
-            size = (self.path / name).stat().st_size if (self.path / name).exists() else 0
-            text = "".join(row.model_dump_json() + "\n" for row in kept)
-            if len(text.encode("utf-8")) != size:
-                self.write_text(name, text)
+        completions = self._read_all(COMPLETIONS, CompletionRecord)
+        judgements = self._read_all(JUDGEMENTS, JudgementRecord)
+        whole = _whole(completions, sizes, 1) & _whole(judgements, sizes, judges)
+        self._keep(COMPLETIONS, completions, whole)
+        self._keep(JUDGEMENTS, judgements, whole)
+        with io_errors(self.path / WORKERS):
+            for path in self._worker_files("*"):
+                path.unlink()
         return whole
+
+    def _worker_files(self, name: str) -> list[Path]:
+        return sorted((self.path / WORKERS).glob(f"*.{name}"))
+
+    def _read_all(self, name: str, model: type[Record]) -> list[Record]:
+        """Return the rows of all processes, each once: a kill may leave some in two files."""
+        files = [self.path / name, *self._worker_files(name)]
+        rows = {_identity(row): row for path in files for row in self._read_file(path, model)}
+        return list(rows.values())
+
+    def _keep(
+        self, name: str, rows: Sequence[CompletionRecord | JudgementRecord], whole: set[int]
+    ) -> None:
+        """Write the rows of whole batches, in order of their batches, unless they are there."""
+        kept = sorted((row for row in rows if row.batch in whole), key=lambda row: row.batch)
+        data = "".join(row.model_dump_json() + "\n" for row in kept)
+        path = self.path / name
+        if data.encode("utf-8") != (path.read_bytes() if path.is_file() else b""):
+            self.write_text(name, data)
+
+
+def _identity(row: BaseModel) -> tuple[object, ...]:
+    names = ("condition", "language", "id", "judge")
+    return tuple(getattr(row, name, None) for name in names)
+
+
+def _whole(
+    rows: Sequence[CompletionRecord | JudgementRecord], sizes: Sequence[int], each: int
+) -> set[int]:
+    counts = Counter(row.batch for row in rows)
+    return {batch for batch, n in counts.items() if batch < len(sizes) and n == each * sizes[batch]}
 
 
 @contextmanager
