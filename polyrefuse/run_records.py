@@ -37,7 +37,8 @@ class DirectionRecord(Record):
 class ModelRecord(Record):
     """Which model was evaluated.
 
-    Of a model behind an endpoint only its name and the endpoint are known; the rest is None.
+    `chat_switches` are the variables that its chat template was given (thinking off, say). Of a
+    model behind an endpoint only its name and the endpoint are known; the rest is None.
     """
 
     name: str
@@ -50,6 +51,8 @@ class ModelRecord(Record):
     dtype: str | None
     chat_template_digest: str | None
     thinking_disabled: bool | None
+    chat_switches: dict[str, bool | int | str] = Field(default_factory=dict)
+    system_prompt: str | None = None
     planted_variant: str | None = None
     endpoint: str | None = None
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polyrefuse.cli import endpoint
+from polyrefuse.cli import endpoint, loading
 from polyrefuse.cli.common import needs_extra, quiet_libraries
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
 
@@ -53,15 +53,15 @@ def evaluate(
     max_new_tokens: Annotated[int, typer.Option(help="Limit on an answer, in tokens.")] = 512,
     limit: Limit = None,
     out: Out = None,
-    revision: Annotated[str | None, typer.Option(help="Commit of a Hub model.")] = None,
-    dtype: Annotated[str, typer.Option(help="Torch dtype, or 'auto'.")] = "auto",
-    device: Annotated[str | None, typer.Option(help="Torch device.")] = None,
-    chat_template: Annotated[
-        Path | None, typer.Option(help="File with a Jinja chat template to use.")
-    ] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that the checkpoint brings.")
-    ] = False,
+    revision: loading.Revision = None,
+    dtype: loading.Dtype = "auto",
+    device: loading.Device = None,
+    device_map: loading.DeviceMap = None,
+    quantization: loading.Quantization = None,
+    offload_folder: loading.OffloadFolder = None,
+    chat_template: loading.ChatTemplate = None,
+    system_prompt: loading.SystemPrompt = None,
+    trust_remote_code: loading.TrustRemoteCode = False,
     seed: Annotated[int, typer.Option(help="Seed of the controls.")] = 0,
     train_prompts: Annotated[int, typer.Option(help="Most train prompts of each label.")] = 128,
     full_scores: Annotated[
@@ -128,11 +128,7 @@ def evaluate(
             dataset=dataset,
             dataset_revision=dataset_revision,
             options=options,
-            revision=revision,
-            dtype=dtype,
-            device=device,
-            chat_template=chat_template,
-            trust_remote_code=trust_remote_code,
+            **loading.load_options(given),
         )
         if not leads():
             return
@@ -178,26 +174,24 @@ def _parse_ids(text: str | None) -> tuple[int, ...] | None:
 def check(
     model: Annotated[str, typer.Argument(help="Hub id, folder, or 'planted'.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    revision: Annotated[str | None, typer.Option(help="Commit of a Hub model.")] = None,
-    dtype: Annotated[str, typer.Option(help="Torch dtype, or 'auto'.")] = "auto",
-    device: Annotated[str | None, typer.Option(help="Torch device.")] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that the checkpoint brings.")
-    ] = False,
+    revision: loading.Revision = None,
+    dtype: loading.Dtype = "auto",
+    device: loading.Device = None,
+    device_map: loading.DeviceMap = None,
+    quantization: loading.Quantization = None,
+    offload_folder: loading.OffloadFolder = None,
+    chat_template: loading.ChatTemplate = None,
+    system_prompt: loading.SystemPrompt = None,
+    trust_remote_code: loading.TrustRemoteCode = False,
 ) -> None:
     """Prove by forward passes that ablation reaches everything this model writes."""
+    given = dict(locals())
     with needs_extra("evaluation"):
         quiet_libraries()
         from polyrefuse_evaluation.ablation_proof import check_ablation, describe
         from polyrefuse_evaluation.models import load_model
 
-        loaded = load_model(
-            model,
-            revision=revision,
-            dtype=dtype,
-            device=device,
-            trust_remote_code=trust_remote_code,
-        )
+        loaded = load_model(model, **loading.load_options(given))
         proof = check_ablation(loaded.model, loaded.tokenizer)
         typer.echo(proof.to_json() if as_json else describe(proof))
         if not proof.verified:
