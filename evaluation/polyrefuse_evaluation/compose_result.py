@@ -6,30 +6,17 @@ Shared by every way to make answers: a model in this process, or one behind an e
 from collections.abc import Sequence
 from typing import Any
 
-from polyrefuse.outcomes import Outcome
 from polyrefuse.results import ModelRecord, Result, Settings
 from polyrefuse_evaluation.calibration import (
     attach_calibration,
     find_calibration,
-    judge_agreement,
 )
-from polyrefuse_evaluation.judge_answers import has_failed
+from polyrefuse_evaluation.derived_figures import figures_of
 from polyrefuse_evaluation.prompt_sets import PromptSets
 from polyrefuse_evaluation.report import write_figures, write_report
 from polyrefuse_evaluation.run_directory import JudgementRecord, RunDirectory
 from polyrefuse_evaluation.selection import NO_DIRECTION
 from polyrefuse_evaluation.statistics import validated_ok
-from polyrefuse_evaluation.summarise import (
-    Judgements,
-    labels_digest,
-    make_averages,
-    make_cells,
-    make_comparisons,
-    make_differences,
-    make_findings,
-    make_second_opinions,
-    of_judge,
-)
 
 
 def compose_result(
@@ -54,21 +41,17 @@ def compose_result(
     Raises:
         CalibrationError: a stored calibration of a judge cannot be read.
     """
-    judgements = Judgements(of_judge(rows, settings.judge.name))
-    tested = [x.language for x in records["directions"] if x.rung != NO_DIRECTION]
     result = Result(
         model=model,
         dataset=sets.record,
         settings=settings,
-        cells=make_cells(judgements, sets.languages),
-        differences=make_differences(judgements, sets.languages),
-        averages=make_averages(judgements, sets.languages, seed),
-        comparisons=make_comparisons(judgements, sets.languages, validated_ok(sets.test_prompts())),
-        findings=make_findings(judgements, sets.languages, tested, seed),
-        second_opinions=make_second_opinions(rows, sets.languages, settings.judges),
-        agreement=judge_agreement(rows),
-        labels_digest=labels_digest(rows),
-        failed=sum(row.outcome is Outcome.UNPARSED and has_failed(row) for row in rows),
+        **figures_of(
+            rows,
+            settings,
+            tested=[x.language for x in records["directions"] if x.rung != NO_DIRECTION],
+            seed=seed,
+            validated=validated_ok(sets.test_prompts()),
+        ),
         **records,
     )
     for judge in settings.judges:

@@ -1,6 +1,6 @@
 """Publish a dataset folder to the Hugging Face Hub: first the plan, then exactly that.
 
-Reads in this order: ``local_files`` (what may be published), ``remote`` (what is there), ``plan``
-(the difference), ``execute`` (one commit or pull request), ``command`` (dry run, then ``--yes``).
-``redaction`` keeps tokens out of everything printed; ``hub_errors`` says what went wrong.
+Reads in this order: ``local_files`` (what may be published), `polyrefuse.hub.remote` (what is
+there), ``plan`` (the difference), ``execute`` (one commit or pull request), ``command`` (dry run,
+then ``--yes``).
 """

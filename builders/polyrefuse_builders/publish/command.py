@@ -6,9 +6,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from polyrefuse.errors import AnswerIsNo, DatasetError
+from polyrefuse.hub.remote import Gating, hub_client
 from polyrefuse_builders.publish.execute import PublishOutcome, execute_publish
 from polyrefuse_builders.publish.plan import PublishPlan, plan_publish
-from polyrefuse_builders.publish.remote import Gating, hub_client
 
 
 @dataclass(frozen=True)

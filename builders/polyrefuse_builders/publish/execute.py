@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from polyrefuse.errors import AnswerIsNo
-from polyrefuse_builders.publish.hub_errors import LOG_IN, PublishError, changed, hub_errors
+from polyrefuse.hub.hub_errors import LOG_IN, PublishError, changed, hub_errors
+from polyrefuse.hub.remote import Remote, hub_client, read_remote, resolve_token
 from polyrefuse_builders.publish.local_files import is_published, read_local_files
 from polyrefuse_builders.publish.plan import PublishPlan, plan_publish
-from polyrefuse_builders.publish.remote import Remote, hub_client, read_remote, resolve_token
 
 if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, HfApi

@@ -9,18 +9,18 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from polyrefuse.check import check_folder
 from polyrefuse.folder import content_digest
-from polyrefuse.prompts import Prompt
-from polyrefuse_builders.documents.about import FRONT_MATTER_KEY, read_front_matter
-from polyrefuse_builders.documents.figures import languages_of
-from polyrefuse_builders.publish.hub_errors import require_repo_id
-from polyrefuse_builders.publish.local_files import LocalFile, is_published, read_local_files
-from polyrefuse_builders.publish.remote import (
+from polyrefuse.hub.hub_errors import require_repo_id
+from polyrefuse.hub.remote import (
     Gating,
     Remote,
     hub_client,
     read_remote,
     resolve_token,
 )
+from polyrefuse.prompts import Prompt
+from polyrefuse_builders.documents.about import FRONT_MATTER_KEY, read_front_matter
+from polyrefuse_builders.documents.figures import languages_of
+from polyrefuse_builders.publish.local_files import LocalFile, is_published, read_local_files
 
 Change = Literal["added", "changed", "unchanged"]
 

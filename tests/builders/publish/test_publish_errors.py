@@ -10,10 +10,10 @@ import httpx2
 import pytest
 
 from polyrefuse.errors import AnswerIsNo, DatasetError, PolyRefuseError
+from polyrefuse.hub.hub_errors import PublishError, hub_errors
+from polyrefuse.hub.redaction import redact, redacted_logs
 from polyrefuse_builders.publish.command import default_plan_file, publish, read_plan
-from polyrefuse_builders.publish.hub_errors import PublishError, hub_errors
 from polyrefuse_builders.publish.plan import plan_publish
-from polyrefuse_builders.publish.redaction import redact, redacted_logs
 from polyrefuse_builders.publish.show import describe_plan
 from tests.builders.publish.conftest import REPO
 
@@ -169,7 +169,7 @@ def test_a_token_that_the_hub_repeats_appears_nowhere(
 
 
 def test_without_the_redaction_the_token_would_show(hub, folder, monkeypatch):
-    monkeypatch.setattr("polyrefuse_builders.publish.hub_errors.redact", lambda text, *_: text)
+    monkeypatch.setattr("polyrefuse.hub.hub_errors.redact", lambda text, *_: text)
     hub.token = SECRET
     hub.fail("GET", "/api/datasets/", 400, body={"error": SECRET})
     with pytest.raises(PublishError, match=SECRET):

@@ -4,17 +4,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from polyrefuse_builders.publish.hub_errors import PublishError, hub_errors
+from polyrefuse.hub.hub_errors import PublishError, hub_errors
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 Gating = Literal["auto", "manual"]
+RepoType = Literal["dataset", "model"]
 
 
 @dataclass(frozen=True)
 class Remote:
-    """The state of a dataset repository; `commit` is None where there is none.
+    """The state of a repository; `commit` is None where there is none.
 
     `digests` maps a path to its git blob id, or to ``sha256:...`` where it is an LFS file.
     """
@@ -49,8 +50,10 @@ def resolve_token(token: str | None) -> str | None:
     return token or get_token()
 
 
-def read_remote(api: "HfApi", repo: str, revision: str | None = None) -> Remote:
-    """Return the state of dataset repository `repo` at `revision` (default: main).
+def read_remote(
+    api: "HfApi", repo: str, revision: str | None = None, repo_type: RepoType = "dataset"
+) -> Remote:
+    """Return the state of repository `repo` at `revision` (default: main).
 
     Raises:
         PublishError: the Hub cannot be reached or does not let this token read.
@@ -61,12 +64,12 @@ def read_remote(api: "HfApi", repo: str, revision: str | None = None) -> Remote:
     token = api.token if isinstance(api.token, str) else None
     with hub_errors(repo, token):
         try:
-            info = api.dataset_info(repo, revision=revision)
+            info = api.repo_info(repo, revision=revision, repo_type=repo_type)
         except GatedRepoError:
             raise
         except RepositoryNotFoundError:
             return Remote(None, gated=False)
-        tree = api.list_repo_tree(repo, recursive=True, revision=info.sha, repo_type="dataset")
+        tree = api.list_repo_tree(repo, recursive=True, revision=info.sha, repo_type=repo_type)
         files = [entry for entry in tree if isinstance(entry, RepoFile)]
     digests = {
         entry.path: f"sha256:{entry.lfs.sha256}" if entry.lfs else entry.blob_id for entry in files
