@@ -5,7 +5,7 @@ stream, at all positions (Arditi et al. 2024, section 2.4). Both live in memory 
 model inside raises.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
@@ -49,12 +49,10 @@ def ablate(
     project = _Projection(basis)
     with ExitStack() as stack:
         stack.enter_context(_saving_forbidden(model, weights=method == "weights"))
-        stack.callback(_hook_input(stream.blocks[0], project).remove)
-        for writer in stream.writers:
-            if method == "weights" and _projectable(writer):
-                stack.enter_context(_projected_weights(writer.linear, basis))
-            else:
-                stack.callback(_hook_output(writer.module, project).remove)
+        in_weights = [w for w in stream.writers if method == "weights" and _projectable(w)]
+        for writer in in_weights:
+            stack.enter_context(_projected_weights(writer.linear, basis))
+        hook_writes(stack, stream, project, but=in_weights)
         yield model
 
 
@@ -126,6 +124,28 @@ def as_basis(direction: Tensor | RefusalDirection, hidden_size: int) -> Tensor:
     return basis
 
 
+def hook_writes(
+    stack: ExitStack,
+    stream: ResidualStream,
+    change: Callable[[Tensor], Tensor],
+    but: Sequence[Writer] = (),
+) -> None:
+    """Hook `change` onto all that is written to the stream, until `stack` closes.
+
+    Args:
+        stack: removes the hooks.
+        stream: where to hook.
+        change: what is written, (rows, tokens, hidden) -> what shall be.
+        but: writers to leave alone.
+    """
+    stack.callback(_hook_input(stream.blocks[0], change).remove)
+    if stream.origin is not None:  # what else reads the embeddings (Zamba, Gemma 3n)
+        stack.callback(_hook_output(stream.origin, change).remove)
+    for writer in stream.writers:
+        if writer not in but:
+            stack.callback(_hook_output(writer.module, change).remove)
+
+
 class _Projection:
     """x -> x - Q Q^T x, in float32 or better, following device and dtype of x."""
 
@@ -169,23 +189,32 @@ def _projected_weights(linear: nn.Module | None, basis: Tensor) -> Iterator[None
     """Project weight and bias of one linear map; restore the very same bits on exit."""
     parameters: list[Tensor | None] = [getattr(linear, name, None) for name in ("weight", "bias")]
     tensors = [parameter for parameter in parameters if parameter is not None]
-    saved = [tensor.detach().clone() for tensor in tensors]
+    # Copies wait on the CPU: an accelerator's memory is for the batches.
+    saved = [tensor.detach().to("cpu", copy=True) for tensor in tensors]
     output_first = isinstance(linear, nn.Linear)  # Conv1D keeps its weight transposed
     try:
         with torch.no_grad():
             for tensor in tensors:
-                q = basis.to(tensor.device, torch.float64)
-                wide = tensor.double()
-                if tensor.ndim == 1 or not output_first:
-                    wide = wide - (wide @ q.T) @ q
-                else:
-                    wide = wide - q.T @ (q @ wide)
-                tensor.copy_(wide.to(tensor.dtype))
+                _project_rows(tensor if tensor.ndim == 1 or not output_first else tensor.T, basis)
         yield
     finally:
         with torch.no_grad():
             for tensor, before in zip(tensors, saved, strict=True):
                 tensor.copy_(before)
+
+
+def _project_rows(rows: Tensor, basis: Tensor) -> None:
+    """Take the span of `basis` out of `rows` (..., hidden) in place.
+
+    In float32 or better: its rounding error, like that of storing the result, is far below the
+    proof's bound, and twice as fast as float64.
+    """
+    wide = rows.to(torch.promote_types(rows.dtype, torch.float32))
+    q = basis.to(wide.device, wide.dtype)
+    if wide.ndim == 1:
+        wide = wide[None]
+    projected = torch.addmm(wide, wide @ q.T, q, alpha=-1)
+    rows.copy_(projected.reshape(rows.shape))
 
 
 @contextmanager

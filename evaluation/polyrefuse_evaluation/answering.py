@@ -4,17 +4,19 @@ Batches are planned once from the prompts alone; a resumed run skips those that 
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from polyrefuse.errors import ModelError
+from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import Prompt
 from polyrefuse_evaluation.ablation import Method, ablate
+from polyrefuse_evaluation.decoding import keep_halvings, plan_of_run
 from polyrefuse_evaluation.directions import RefusalDirection
-from polyrefuse_evaluation.generation import Completion, generate, plan_batches
+from polyrefuse_evaluation.generation import Completion, DecodingPlan, generate
 from polyrefuse_evaluation.judge_answers import ask_failed_again, judge_answers
 from polyrefuse_evaluation.judges import RegisteredJudge
 from polyrefuse_evaluation.judges.broken import has_reasoning
@@ -28,6 +30,7 @@ from polyrefuse_evaluation.run_directory import (
     RunDirectory,
 )
 from polyrefuse_evaluation.select_directions import render_rows
+from polyrefuse_evaluation.workers import Workers
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,11 @@ def plan_work(
     conditions: Iterable[Condition],
     batch_tokens: int,
     max_new_tokens: int,
+    plan: DecodingPlan,
 ) -> list[WorkItem]:
     """Return every batch of the run, condition by condition."""
-    plan = plan_batches(sequences, batch_tokens, max_new_tokens)
-    pairs = [(condition, indices) for condition in conditions for indices in plan]
+    batches = plan.batches(sequences, batch_tokens, max_new_tokens)
+    pairs = [(condition, indices) for condition in conditions for indices in batches]
     return [
         WorkItem(batch, condition, tuple(indices))
         for batch, (condition, indices) in enumerate(pairs)
@@ -73,8 +77,12 @@ def answer_all(
     max_new_tokens: int,
     method: Method,
     store_completions: bool,
-) -> list[JudgementRecord]:
-    """Answer `rows` under each condition, have them judged; return all judgements in batch order.
+    workers: Workers = Workers(),  # noqa: B008 - frozen
+) -> None:
+    """Answer `rows` under each condition and have the answers judged; all of it goes into `run`.
+
+    Several processes each take every n-th batch. A batch is the same whoever answers it, so their
+    number changes nothing but the time.
 
     Raises:
         ModelError: a prompt does not fit the model's context.
@@ -82,22 +90,31 @@ def answer_all(
     """
     sequences = render_rows(loaded, rows)
     _require_context(loaded, rows, sequences, max_new_tokens)
-    work = plan_work(sequences, conditions, batch_tokens, max_new_tokens)
-    whole = run.recover([len(item.indices) for item in work], len(judges))
-    ask_failed_again(run, judges, {(row.language, row.id): row for row in rows})
-    with progress_bar("Answering", len(rows) * len(conditions)) as advance:
+    plan = plan_of_run(run, loaded, sequences, max_new_tokens, len(conditions), workers)
+    work = plan_work(sequences, conditions, batch_tokens, max_new_tokens, plan)
+    sizes = [len(item.indices) for item in work]
+
+    def resume() -> set[int]:
+        whole = run.recover(sizes, len(judges))
+        ask_failed_again(run, judges, {(row.language, row.id): row for row in rows})
+        return whole
+
+    whole = workers.on_lead(resume)
+    mine = workers.share([item for item in work if item.batch not in whole])
+    with progress_bar("Answering", sum(len(item.indices) for item in mine)) as advance:
         for condition in conditions:
-            with _intervention(loaded, condition, method):
-                for item in work:
-                    if item.condition is not condition:
-                        continue
-                    if item.batch not in whole:
-                        chosen = [sequences[index] for index in item.indices]
-                        answers = generate(loaded, chosen, max_new_tokens)
-                        prompts = [rows[index] for index in item.indices]
-                        _keep(run, item, prompts, answers, judges, store_completions)
+            items = [item for item in mine if item.condition is condition]
+            with _intervention(loaded, condition, method) if items else nullcontext():
+                for item in items:
+                    chosen = [sequences[index] for index in item.indices]
+                    answers = generate(loaded, chosen, max_new_tokens)
+                    keep_halvings(run, loaded)
+                    prompts = [rows[index] for index in item.indices]
+                    _keep(run, item, prompts, answers, judges, store_completions)
                     advance(len(item.indices))
-    return read_judgements(run, judges)
+    workers.wait()
+    if workers.world > 1:
+        workers.on_lead(lambda: run.recover(sizes, len(judges)))
 
 
 def read_judgements(run: RunDirectory, judges: Sequence[RegisteredJudge]) -> list[JudgementRecord]:
@@ -157,8 +174,23 @@ def _keep(
     judgements = judge_answers(
         judges, completions, texts, prompts, [has_reasoning(text) for text in texts]
     )
+    failures = {
+        (c.language, c.id): a.failure
+        for c, a in zip(completions, answers, strict=True)
+        if a.failure
+    }
     run.append(COMPLETIONS, completions)
-    run.append(JUDGEMENTS, judgements)
+    run.append(JUDGEMENTS, [_unless_failed(row, failures) for row in judgements])
+
+
+def _unless_failed(
+    row: JudgementRecord, failures: Mapping[tuple[str, str], str]
+) -> JudgementRecord:
+    """Return the verdict, or where the model gave no answer at all, that there is none."""
+    if (row.language, row.id) not in failures:
+        return row
+    missing = {"outcome": Outcome.UNPARSED, "score": None, "reason": failures[row.language, row.id]}
+    return row.model_copy(update=missing)
 
 
 def text_digest(text: str) -> str:

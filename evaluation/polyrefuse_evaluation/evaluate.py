@@ -4,6 +4,7 @@
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from polyrefuse.results import (
 )
 from polyrefuse_evaluation.ablation import Method, ablate
 from polyrefuse_evaluation.ablation_proof import AblationProof, check_ablation
-from polyrefuse_evaluation.answering import Condition, answer_all
+from polyrefuse_evaluation.answering import Condition, answer_all, read_judgements
 from polyrefuse_evaluation.candidate_scores import logits_of
 from polyrefuse_evaluation.compose_result import compose_result, finish
 from polyrefuse_evaluation.directions import random_direction
+from polyrefuse_evaluation.generation import memory_limit
 from polyrefuse_evaluation.judge_answers import get_judges
+from polyrefuse_evaluation.judges import RegisteredJudge
+from polyrefuse_evaluation.memory import in_smaller_batches
 from polyrefuse_evaluation.models import LoadedModel, load_model
 from polyrefuse_evaluation.prompt_sets import PromptSets, read_prompt_sets
 from polyrefuse_evaluation.records import (
@@ -33,12 +37,14 @@ from polyrefuse_evaluation.records import (
     settings_record,
 )
 from polyrefuse_evaluation.residual_stream import text_config
-from polyrefuse_evaluation.run_directory import RESULT, open_run_directory
+from polyrefuse_evaluation.run_directory import RESULT, RunDirectory
+from polyrefuse_evaluation.run_log import logged
 from polyrefuse_evaluation.select_directions import (
     SelectedDirection,
     render_rows,
     select_directions,
 )
+from polyrefuse_evaluation.workers import Workers, join_workers, open_shared_run
 
 
 def evaluate(
@@ -51,6 +57,8 @@ def evaluate(
     **load_options: Any,
 ) -> Result:
     """Evaluate one model and write a run directory; running it again resumes.
+
+    Started in several processes (``accelerate launch``, ``torchrun``), they share the prompts.
 
     Args:
         model: name for `load_model`, or a model already loaded.
@@ -79,50 +87,94 @@ def evaluate(
         limit=options.limit,
         train_prompts=options.train_prompts,
     )
-    if isinstance(model, str):
-        model = load_model(model, seed=options.seed, **load_options)
-    _require_known_tokens(model, options)
-    settings = settings_on_disk(model, sets, options, judges)
-    with open_run_directory(Path(out), settings) as run:
-        if (run.path / RESULT).is_file():
-            result = read_result(run.path / RESULT)
-            if not (result.failed and options.store_completions):
-                return finish(run, result)
-        proof = require_proven_ablation(model)
-        selected = select_directions(
-            model,
-            sets,
-            judges[0],
-            run,
-            batch_tokens=options.batch_tokens,
-            full_scores=options.full_scores,
-            refusal_tokens=options.refusal_tokens,
-        )
-        method = _choose_method(model, sets, options)
-        rows = answer_all(
-            model,
-            sets.test_prompts(),
-            _conditions(model, selected, options.seed),
+    with join_workers() as workers:
+        if isinstance(model, str):
+            if not load_options.get("device") and not load_options.get("device_map"):
+                load_options["device"] = workers.device()
+            model = load_model(model, seed=options.seed, **load_options)
+        _require_known_tokens(model, options)
+        settings = settings_on_disk(model, sets, options, judges)
+        with open_shared_run(Path(out), settings, workers) as run:
+            return _run(model, sets, judges, run, options, workers, started)
+
+
+def _run(
+    loaded: LoadedModel,
+    sets: PromptSets,
+    judges: Sequence[RegisteredJudge],
+    run: RunDirectory,
+    options: Options,
+    workers: Workers,
+    started: float,
+) -> Result:
+    done = workers.on_lead(lambda: _finished(run, options))
+    if done is not None:
+        return done
+    with logged(run, "prove", processes=workers.world):
+        proof = require_proven_ablation(loaded)
+    with logged(run, "select", processes=workers.world, items=len(sets.source_languages)):
+        selected = workers.on_lead(lambda: _select(loaded, sets, judges[0], run, options))
+    conditions = _conditions(loaded, selected, options.seed)
+    prompts = sets.test_prompts()
+    with logged(run, "answer", processes=workers.world, items=len(prompts) * len(conditions)):
+        method = _choose_method(loaded, sets, options)
+        answer_all(
+            loaded,
+            prompts,
+            conditions,
             judges,
             run,
             batch_tokens=options.batch_tokens,
             max_new_tokens=options.max_new_tokens,
             method=method,
             store_completions=options.store_completions,
+            workers=workers,
         )
+
+    def summarise() -> Result:
         result = compose_result(
-            rows,
+            read_judgements(run, judges),
             sets,
             options.seed,
-            model=model_record(model),
+            model=model_record(loaded),
             settings=settings_record(sets, options, judges, method),
             proof=_proof_record(proof),
             directions=[item.record for item in selected],
-            environment=environment_record(model),
+            environment=environment_record(loaded, workers.world),
             wall_seconds=round(time.monotonic() - started, 3),
         )
         run.write_text(RESULT, result.model_dump_json(indent=2) + "\n")
         return finish(run, result)
+
+    return workers.on_lead(summarise)
+
+
+def _finished(run: RunDirectory, options: Options) -> Result | None:
+    """Return the result of a run that is done; None where verdicts are missing that can be had."""
+    if not (run.path / RESULT).is_file():
+        return None
+    result = read_result(run.path / RESULT)
+    if result.failed and options.store_completions:
+        return None
+    return finish(run, result)
+
+
+def _select(
+    loaded: LoadedModel,
+    sets: PromptSets,
+    judge: RegisteredJudge,
+    run: RunDirectory,
+    options: Options,
+) -> list[SelectedDirection]:
+    return select_directions(
+        loaded,
+        sets,
+        judge,
+        run,
+        batch_tokens=options.batch_tokens,
+        full_scores=options.full_scores,
+        refusal_tokens=options.refusal_tokens,
+    )
 
 
 def require_proven_ablation(loaded: LoadedModel) -> AblationProof:
@@ -173,7 +225,12 @@ def _choose_method(loaded: LoadedModel, sets: PromptSets, options: Options) -> M
     methods: tuple[Method, Method] = ("hooks", "weights")
     for method in methods:
         with ablate(loaded.model, direction, method=method, stream=loaded.stream):
-            logits[method] = logits_of(loaded, sequences, options.batch_tokens)
+            logits[method] = in_smaller_batches(
+                "compare methods",
+                lambda budget: logits_of(loaded, sequences, budget),
+                options.batch_tokens,
+                memory_limit(loaded),
+            )
     exact = logits["hooks"].dtype == loaded.model.dtype
     tolerance = (1e-4 if exact else 2e-2) * float(logits["hooks"].abs().max())
     if float((logits["hooks"] - logits["weights"]).abs().max()) <= tolerance:

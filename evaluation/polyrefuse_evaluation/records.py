@@ -112,12 +112,14 @@ def model_record(loaded: LoadedModel) -> ModelRecord:
         dtype=str(loaded.model.dtype).removeprefix("torch."),
         chat_template_digest=loaded.chat.digest,
         thinking_disabled=loaded.chat.thinking_disabled,
+        chat_switches=dict(loaded.chat.switches),
+        system_prompt=loaded.chat.system_prompt,
         planted_variant=loaded.planted_variant,
     )
 
 
-def environment_record(loaded: LoadedModel) -> Environment:
-    """Return versions and hardware of this machine."""
+def environment_record(loaded: LoadedModel, processes: int = 1) -> Environment:
+    """Return versions and hardware of this machine, and how many processes shared the work."""
     device = loaded.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return Environment(
@@ -126,4 +128,5 @@ def environment_record(loaded: LoadedModel) -> Environment:
         platform=f"{platform.system()} {platform.machine()}",
         device=f"{device.type} ({name}, {os.cpu_count()} cores)",
         threads=torch.get_num_threads(),
+        processes=processes,
     )

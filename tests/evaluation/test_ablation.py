@@ -75,6 +75,45 @@ def test_the_model_is_bit_identical_after_the_context_even_after_an_exception(
     assert torch.equal(logits_of(model), logits)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_projected_half_precision_weights_come_back_bit_for_bit(make_model, fails):
+    model = make_model("gpt2").to(torch.bfloat16)
+    find_residual_stream(model)
+    before = state_of(model)
+    weight = model.transformer.h[1].mlp.c_proj.weight
+    try:
+        with ablate(model, random_direction(32, 0), method="weights"):
+            assert not torch.equal(weight, before[0]["transformer.h.1.mlp.c_proj.weight"])
+            if fails:
+                raise RuntimeError("out of memory")
+    except RuntimeError:
+        assert fails
+    assert_same_state(before, state_of(model))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bound"), [(torch.float32, 1e-6), (torch.float64, 1e-7), (torch.bfloat16, 5e-3)]
+)
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])  # nn.Linear, and Conv1D
+def test_projected_weights_write_nothing_along_the_direction(
+    make_model, architecture, dtype, bound
+):
+    model = make_model(architecture).to(dtype)
+    stream, direction = find_residual_stream(model), random_direction(32, 0)
+
+    def largest():
+        leaks = []
+        for writer in stream.writers:
+            weight = writer.linear.weight.detach().double()
+            rows = weight.T if isinstance(writer.linear, torch.nn.Linear) else weight
+            leaks.append((rows @ direction.double()).abs().max() / rows.norm(dim=1).max())
+        return max(leaks)
+
+    assert largest() > 0.1
+    with ablate(model, direction, method="weights", stream=stream):
+        assert largest() <= bound
+
+
 def test_an_error_while_entering_leaves_the_model_as_it_was(make_model, monkeypatch):
     model = make_model("llama")
     before = state_of(model)

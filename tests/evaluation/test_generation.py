@@ -9,6 +9,8 @@ from polyrefuse_evaluation.ablation import ablate
 from polyrefuse_evaluation.chat import render
 from polyrefuse_evaluation.directions import random_direction
 from polyrefuse_evaluation.generation import end_tokens, generate, plan_batches
+from polyrefuse_evaluation.models import LoadedModel
+from polyrefuse_evaluation.reasoning import has_reasoning
 
 LENGTHS = st.lists(st.integers(1, 40), max_size=40)
 
@@ -131,3 +133,14 @@ def test_a_model_without_any_end_token_runs_to_the_limit(make_loaded):
     (answer,) = generate(loaded, [[5, 6, 7]], 4)
     assert len(answer.tokens) == 4
     assert not answer.finished
+
+
+def test_reasoning_that_the_template_opened_begins_the_text(make_loaded, make_tokenizer):
+    loaded = make_loaded()
+    plain = generate(loaded, render(loaded.tokenizer, ["Explain the rain"], loaded.chat), 4)
+    opening = loaded.tokenizer.chat_template.replace("<assistant>\n", "<assistant>\n<think>\n")
+    loaded = LoadedModel(loaded.model, make_tokenizer(opening), "tiny")
+    (answer,) = generate(loaded, render(loaded.tokenizer, ["Explain the rain"], loaded.chat), 4)
+    assert answer.text.startswith("<think>\n")
+    assert has_reasoning(answer.text)
+    assert not plain[0].text.startswith("<think>")
