@@ -95,11 +95,18 @@ class DifferenceInMeansFitter:
         Raises:
             ValueError: the label is neither ``harmful`` nor ``harmless``.
         """
+        self.update_sum(label, activations.double().sum(dim=0), len(activations))
+
+    def update_sum(self, label: str, total: Tensor, count: int) -> None:
+        """Add `count` prompts with this label by their sum, (positions, layers, hidden), float64.
+
+        Raises:
+            ValueError: the label is neither ``harmful`` nor ``harmless``.
+        """
         if label not in self._counts:
             raise ValueError(f"unknown label {label!r}: harmful or harmless")
-        total = activations.double().sum(dim=0)
         self._sums[label] = self._sums[label] + total if label in self._sums else total
-        self._counts[label] += len(activations)
+        self._counts[label] += count
 
     def fit(self) -> CandidateDirections:
         """Return the differences of the means so far.

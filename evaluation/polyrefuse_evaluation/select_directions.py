@@ -4,48 +4,48 @@ Refusal tokens from the model's own refusals -> means over train prompts -> cand
 validation prompts -> the winner. Each language is kept in the run directory as soon as it is done.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save
 
 from polyrefuse.languages import LANGUAGES
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import LABELS, Prompt
 from polyrefuse.results import DirectionRecord
-from polyrefuse_evaluation.activations import batches, record
-from polyrefuse_evaluation.candidate_scores import ValidationPrompts, make_scorer
-from polyrefuse_evaluation.chat import render
-from polyrefuse_evaluation.directions import (
-    CandidateDirections,
-    DifferenceInMeansFitter,
-    RefusalDirection,
-)
-from polyrefuse_evaluation.generation import generate, plan_batches
+from polyrefuse_evaluation.candidate_scores import ValidationPrompts, select_candidate
+from polyrefuse_evaluation.chat import prompt_name, render
+from polyrefuse_evaluation.directions import CandidateDirections, RefusalDirection
+from polyrefuse_evaluation.extraction import Extraction, extract
+from polyrefuse_evaluation.generation import generate, memory_limit, plan_batches
 from polyrefuse_evaluation.judges import RegisteredJudge
 from polyrefuse_evaluation.judges.types import JudgeInput
+from polyrefuse_evaluation.memory import in_smaller_batches
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.progress import progress_bar
 from polyrefuse_evaluation.prompt_sets import PromptSets
 from polyrefuse_evaluation.refusal_score import RefusalTokens, discover_refusal_tokens
 from polyrefuse_evaluation.run_directory import DIRECTIONS, SELECTION, RunDirectory, io_errors
-from polyrefuse_evaluation.selection import Scores, Selection, select_full, select_lazy
+from polyrefuse_evaluation.selection import Scores, Selection, eligible
 
 DISCOVERY_TOKENS = 32
 
 
 class SelectionRecord(BaseModel):
-    """One line of ``selection.jsonl``: the direction of one source language, and all its scores."""
+    """One line of ``selection.jsonl``: the direction of one source language, and all its scores.
+
+    `train_scores` has the refusal score of each train prompt by label, without intervention, in the
+    order of ids. A score that is NaN is written as null.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     direction: DirectionRecord
     scores: list[dict[str, float | int | None]]
     passes: dict[str, int]
+    train_scores: dict[str, list[float | None]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class SelectedDirection:
 
 def render_rows(loaded: LoadedModel, rows: Iterable[Prompt]) -> list[list[int]]:
     """Return the token ids of prompts in the model's chat template."""
-    return render(loaded.tokenizer, [row.prompt for row in rows], loaded.chat)
+    rows = list(rows)
+    names = [prompt_name(row) for row in rows]
+    return render(loaded.tokenizer, [row.prompt for row in rows], loaded.chat, names)
 
 
 def select_directions(
@@ -88,11 +90,16 @@ def select_directions(
         tokens = _refusal_tokens(loaded, sets, judge, batch_tokens, refusal_tokens)
         with progress_bar("Selecting directions", len(missing)) as advance:
             for language in missing:
-                chosen, scores = _select_language(
-                    loaded, sets, language, tokens[language], batch_tokens, full_scores
+                chosen, line = in_smaller_batches(
+                    "select",
+                    lambda budget, code=language: _select_language(  # type: ignore[misc]
+                        loaded, sets, code, tokens[code], budget, full_scores
+                    ),
+                    batch_tokens,
+                    memory_limit(loaded),
                 )
                 done[language] = chosen
-                _keep(run, done, chosen, scores)
+                _keep(run, done, line)
                 advance(1)
     return [done[language] for language in sets.source_languages]
 
@@ -130,13 +137,18 @@ def fit_candidates(
     loaded: LoadedModel, sets: PromptSets, language: str, batch_tokens: int
 ) -> CandidateDirections:
     """Return the differences in means of one language's train prompts, in one pass over them."""
-    fitter = DifferenceInMeansFitter(language)
-    for label in LABELS:
-        sequences = render_rows(loaded, sets.get(language, "train", label))
-        for indices in batches(sequences, batch_tokens):
-            activations, _ = record(loaded, [sequences[i] for i in indices])
-            fitter.update(label, activations)
-    return fitter.fit()
+    return _extract(loaded, sets, language, batch_tokens, ()).candidates
+
+
+def _extract(
+    loaded: LoadedModel,
+    sets: PromptSets,
+    language: str,
+    batch_tokens: int,
+    tokens: tuple[int, ...],
+) -> Extraction:
+    prompts = {label: sets.get(language, "train", label) for label in LABELS}
+    return extract(loaded, prompts, language, batch_tokens, tokens)
 
 
 def _select_language(
@@ -146,15 +158,9 @@ def _select_language(
     tokens: RefusalTokens,
     batch_tokens: int,
     full_scores: bool,
-) -> tuple[SelectedDirection, Selection]:
-    candidates = fit_candidates(loaded, sets, language, batch_tokens)
-    positions, layers = candidates.differences.shape[:2]
-    defined = [
-        (position, layer)
-        for position in range(-positions, 0)
-        for layer in range(layers)
-        if bool(candidates.defined[position, layer])
-    ]
+) -> tuple[SelectedDirection, SelectionRecord]:
+    extraction = _extract(loaded, sets, language, batch_tokens, tokens.tokens)
+    candidates = extraction.candidates
     selection = Selection(None, "no_refusals", (), {"bypass": 0, "induce": 0, "kl": 0})
     if tokens.tokens:
         harmful, harmless = (
@@ -162,13 +168,19 @@ def _select_language(
             for label in ("harmful", "harmless")
         )
         prompts = ValidationPrompts(harmful, harmless)
-        scorer = make_scorer(loaded, candidates, prompts, tokens.tokens, batch_tokens)
-        select = select_full if full_scores else select_lazy
-        selection = select(defined, layers, scorer)
+        selection = select_candidate(
+            loaded, candidates, prompts, tokens.tokens, batch_tokens, full_scores
+        )
     winner = selection.winner
     direction = candidates.direction(winner.position, winner.layer) if winner else None
     about = _record(loaded, language, tokens, candidates, selection, direction)
-    return SelectedDirection(about, direction), selection
+    line = SelectionRecord(
+        direction=about,
+        scores=[asdict(score) for score in selection.scores],
+        passes=selection.passes,
+        train_scores={label: scores.tolist() for label, scores in extraction.scores.items()},
+    )
+    return SelectedDirection(about, direction), line
 
 
 def _record(
@@ -180,6 +192,7 @@ def _record(
     direction: RefusalDirection | None,
 ) -> DirectionRecord:
     winner: Scores | None = selection.winner
+    layers = candidates.differences.shape[1]
     planted = loaded.planted_vectors.get(language)
     cosine = None
     if planted is not None and direction is not None:
@@ -193,7 +206,7 @@ def _record(
         induce=winner.induce if winner else None,
         kl=winner.kl if winner else None,
         rung=selection.rung,
-        candidates=len(selection.scores),
+        candidates=len(eligible([(s.position, s.layer) for s in selection.scores], layers)),
         refusal_tokens=list(tokens.tokens),
         refusal_token_texts=[str(loaded.tokenizer.decode([token])) for token in tokens.tokens],
         refusal_tokens_from=tokens.origin,
@@ -221,12 +234,7 @@ def _read_done(run: RunDirectory) -> dict[str, SelectedDirection]:
     return done
 
 
-def _keep(
-    run: RunDirectory,
-    done: dict[str, SelectedDirection],
-    chosen: SelectedDirection,
-    selection: Selection,
-) -> None:
+def _keep(run: RunDirectory, done: dict[str, SelectedDirection], line: SelectionRecord) -> None:
     """Write the vectors first, then the line that says they are there."""
     vectors = {
         code: item.direction.vector.contiguous()
@@ -238,10 +246,4 @@ def _keep(
         partial = path.with_name(f".{path.name}.partial")
         partial.write_bytes(save(vectors))
         partial.replace(path)
-    scores: list[dict[str, Any]] = [asdict(score) for score in selection.scores]
-    line = SelectionRecord(
-        direction=chosen.record,
-        scores=json.loads(json.dumps(scores)),
-        passes=selection.passes,
-    )
     run.append(SELECTION, [line])

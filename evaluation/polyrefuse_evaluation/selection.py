@@ -6,7 +6,7 @@ position on harmless prompts. The rules here know only a scorer, so they can be 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 Candidate = tuple[int, int]
@@ -28,13 +28,16 @@ class Scores:
     kl: float | None = None
 
 
+Score = Callable[[Sequence[Candidate]], list[float]]
+
+
 @dataclass(frozen=True)
 class Scorer:
-    """How to score a candidate; each function runs the model over the validation prompts."""
+    """How to score candidates, several at a time; each runs the model over validation prompts."""
 
-    bypass: Callable[[Candidate], float]
-    induce: Callable[[Candidate], float]
-    kl: Callable[[Candidate], float]
+    bypass: Score
+    induce: Score
+    kl: Score
 
 
 @dataclass(frozen=True)
@@ -80,45 +83,48 @@ class Selection:
 def eligible(candidates: list[Candidate], layers: int) -> list[Candidate]:
     """Drop the late layers: keep l < int(0.8 L). Sorted by (layer, position)."""
     limit = int(LATE_LAYERS * layers)
-    return sorted((c for c in candidates if c[1] < limit), key=lambda c: (c[1], c[0]))
+    return [candidate for candidate in _in_order(candidates) if candidate[1] < limit]
 
 
 def select_full(candidates: list[Candidate], layers: int, scorer: Scorer) -> Selection:
-    """Score every candidate in full, then filter: the published order, for plots and checks."""
-    scores = [
-        Scores(
-            position,
-            layer,
-            *(f((position, layer)) for f in (scorer.bypass, scorer.induce, scorer.kl)),
-        )
-        for position, layer in eligible(candidates, layers)
-    ]
-    ranked = _ranked(scores)
-    passes = {"bypass": len(scores), "induce": len(scores), "kl": len(scores)}
+    """Score every candidate in full, then filter: the published order, for plots and checks.
+
+    Late layers are scored too, and never win.
+    """
+    everything = _in_order(candidates)
+    columns = (f(everything) for f in (scorer.bypass, scorer.induce, scorer.kl))
+    scores = {
+        candidate: Scores(*candidate, *row)
+        for candidate, *row in zip(everything, *columns, strict=True)
+    }
+    passes = dict.fromkeys(("bypass", "induce", "kl"), len(everything))
+    ranked = _ranked([scores[candidate] for candidate in eligible(candidates, layers)])
     for rung in RUNGS:
         for score in ranked:
             assert score.kl is not None
             assert score.induce is not None
             if rung.passes(score.kl, score.induce):
-                return Selection(score, rung.name, tuple(scores), passes)
-    return Selection(None, NO_DIRECTION, tuple(scores), passes)
+                return Selection(score, rung.name, tuple(scores.values()), passes)
+    return Selection(None, NO_DIRECTION, tuple(scores.values()), passes)
 
 
 def select_lazy(candidates: list[Candidate], layers: int, scorer: Scorer) -> Selection:
     """Pick the same winner as `select_full` with fewer passes.
 
-    Bypass is scored for all; KL and induce only while walking down the ranking, until one passes.
+    Bypass is scored for all that can win; KL and induce only while walking down the ranking, until
+    one passes.
     """
+    possible = eligible(candidates, layers)
     scores = {
-        candidate: Scores(*candidate, scorer.bypass(candidate))
-        for candidate in eligible(candidates, layers)
+        candidate: Scores(*candidate, bypass)
+        for candidate, bypass in zip(possible, scorer.bypass(possible), strict=True)
     }
     passes = {"bypass": len(scores), "induce": 0, "kl": 0}
 
     def kl(candidate: Candidate) -> float:
         known = scores[candidate].kl
         if known is None:
-            known = scorer.kl(candidate)
+            [known] = scorer.kl([candidate])
             scores[candidate] = replace(scores[candidate], kl=known)
             passes["kl"] += 1
         return known
@@ -126,7 +132,7 @@ def select_lazy(candidates: list[Candidate], layers: int, scorer: Scorer) -> Sel
     def induce(candidate: Candidate) -> float:
         known = scores[candidate].induce
         if known is None:
-            known = scorer.induce(candidate)
+            [known] = scorer.induce([candidate])
             scores[candidate] = replace(scores[candidate], induce=known)
             passes["induce"] += 1
         return known
@@ -137,6 +143,10 @@ def select_lazy(candidates: list[Candidate], layers: int, scorer: Scorer) -> Sel
             if kl(candidate) <= rung.kl_limit and rung.passes(kl(candidate), induce(candidate)):
                 return Selection(scores[candidate], rung.name, tuple(scores.values()), passes)
     return Selection(None, NO_DIRECTION, tuple(scores.values()), passes)
+
+
+def _in_order(candidates: list[Candidate]) -> list[Candidate]:
+    return sorted(candidates, key=lambda candidate: (candidate[1], candidate[0]))
 
 
 def _ranked(scores: list[Scores]) -> list[Scores]:

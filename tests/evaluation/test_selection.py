@@ -13,9 +13,15 @@ from hypothesis import strategies as st
 from polyrefuse_evaluation import selection
 from polyrefuse_evaluation.ablation import ablate, add
 from polyrefuse_evaluation.activations import record
-from polyrefuse_evaluation.candidate_scores import ValidationPrompts, logits_of, make_scorer
+from polyrefuse_evaluation.candidate_scores import (
+    ValidationPrompts,
+    logits_of,
+    make_scorer,
+    select_candidate,
+)
 from polyrefuse_evaluation.chat import render
 from polyrefuse_evaluation.directions import DifferenceInMeansFitter
+from polyrefuse_evaluation.forward_work import count_work
 from polyrefuse_evaluation.refusal_score import kl_divergence, refusal_score
 from polyrefuse_evaluation.selection import (
     NO_DIRECTION,
@@ -34,9 +40,9 @@ CANDIDATES = [(position, layer) for position in (-2, -1) for layer in range(LAYE
 def scorer_of(table):
     """Return a scorer that reads {(position, layer): (bypass, induce, kl)}."""
     return Scorer(
-        lambda candidate: table[candidate][0],
-        lambda candidate: table[candidate][1],
-        lambda candidate: table[candidate][2],
+        lambda candidates: [table[candidate][0] for candidate in candidates],
+        lambda candidates: [table[candidate][1] for candidate in candidates],
+        lambda candidates: [table[candidate][2] for candidate in candidates],
     )
 
 
@@ -62,6 +68,10 @@ def by_the_book(table, layers):
 
 def winner_of(found):
     return found.winner and (found.winner.position, found.winner.layer), found.rung
+
+
+def numbers(scores):
+    return [] if scores is None else [scores.bypass, scores.induce, scores.kl]
 
 
 def row(bypass=0.0, induce=1.0, kl=0.05):
@@ -141,7 +151,7 @@ def test_lazy_selection_stops_at_the_first_that_passes():
     table = {(-1, layer): row(float(layer)) for layer in range(50)}
     full = select_full([*table], 50, scorer_of(table))
     lazy = select_lazy([*table], 50, scorer_of(table))
-    assert full.passes == {"bypass": 40, "induce": 40, "kl": 40}
+    assert full.passes == {"bypass": 50, "induce": 50, "kl": 50}
     assert lazy.passes == {"bypass": 40, "induce": 1, "kl": 1}
     # Against scoring all layers in full, as published: under a third.
     assert sum(lazy.passes.values()) < 3 * len(table) / 3
@@ -152,9 +162,9 @@ def test_lazy_selection_scores_nothing_twice_on_its_way_down_the_ladder():
     calls = []
 
     def counted(kind, index):
-        def score(candidate):
-            calls.append((kind, candidate))
-            return table[candidate][index]
+        def score(candidates):
+            calls.extend((kind, candidate) for candidate in candidates)
+            return [table[candidate][index] for candidate in candidates]
 
         return score
 
@@ -162,6 +172,14 @@ def test_lazy_selection_scores_nothing_twice_on_its_way_down_the_ladder():
     found = select_lazy([*table], LAYERS, scorer)
     assert found.rung == "no_induce_filter"
     assert len(calls) == len(set(calls)) == sum(found.passes.values())
+
+
+def test_full_selection_scores_late_layers_and_never_picks_them():
+    table = {(-1, 1): row(-1), (-1, 4): row(-9), (-2, 4): row(-8, kl=0.3)}
+    full = select_full([*table], LAYERS, scorer_of(table))
+    assert winner_of(full) == ((-1, 1), "published")
+    assert [(s.position, s.layer) for s in full.scores] == [(-1, 1), (-2, 4), (-1, 4)]
+    assert all(numbers(s) == [*table[s.position, s.layer]] for s in full.scores)
 
 
 def test_full_selection_keeps_all_scores_in_order_and_lazy_says_what_it_skipped():
@@ -178,8 +196,10 @@ def test_full_selection_keeps_all_scores_in_order_and_lazy_says_what_it_skipped(
 def make_problem(make_loaded, texts):
     """A random model, candidates from its own activations, half of the vocabulary as refusals."""
 
-    def build(seed, scale=0.1):
-        loaded = make_loaded("llama", seed=seed, num_hidden_layers=6, initializer_range=scale)
+    def build(seed, scale=0.1, architecture="llama", layers=6):
+        loaded = make_loaded(
+            architecture, seed=seed, num_hidden_layers=layers, initializer_range=scale
+        )
         groups = [render(loaded.tokenizer, part, loaded.chat) for part in (texts[:3], texts[3:])]
         fitter = DifferenceInMeansFitter("en")
         for label, sequences in zip(("harmful", "harmless"), groups, strict=True):
@@ -214,8 +234,9 @@ def test_lazy_and_full_agree_on_random_models_on_which_some_candidates_pass_and_
         full = select_full(problem.defined, 6, problem.scorer)
         lazy = select_lazy(problem.defined, 6, problem.scorer)
         assert winner_of(full) == winner_of(lazy)
-        assert full.winner == lazy.winner
+        assert numbers(full.winner) == pytest.approx(numbers(lazy.winner), abs=1e-4)
         assert full.winner is None or full.winner.layer < int(0.8 * 6)
+        assert {score.layer for score in full.scores} == {1, 2, 3, 4, 5}
         verdicts = {RUNGS[0].passes(s.kl, s.induce) for s in full.scores}
         mixed += verdicts == {True, False}
         rungs.add(full.rung)
@@ -240,9 +261,11 @@ def test_scores_are_those_of_the_model_with_the_direction_ablated_or_added(make_
         kl = kl_divergence(base, one_by_one(problem.harmless)).mean()
     with add(loaded.model, direction.raw, chosen[1]):
         induce = refusal_score(one_by_one(problem.harmless), problem.half).mean()
-    assert scorer.bypass(chosen) == pytest.approx(float(bypass), abs=1e-4)
-    assert scorer.induce(chosen) == pytest.approx(float(induce), abs=1e-4)
-    assert scorer.kl(chosen) == pytest.approx(float(kl), abs=1e-4)
+    for several in ([chosen], [problem.defined[0], chosen, problem.defined[3]]):
+        which = several.index(chosen)
+        assert scorer.bypass(several)[which] == pytest.approx(float(bypass), abs=1e-4)
+        assert scorer.induce(several)[which] == pytest.approx(float(induce), abs=1e-4)
+        assert scorer.kl(several)[which] == pytest.approx(float(kl), abs=1e-4)
     assert kl > 1e-3
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in loaded.model.modules())
 
@@ -254,3 +277,69 @@ def test_logits_come_back_in_the_order_of_the_prompts_whatever_the_batches(make_
     for batch_tokens in (1, 70, 10_000):
         logits = logits_of(loaded, sequences, batch_tokens)
         torch.testing.assert_close(logits, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma2", "qwen3_moe", "gpt2"])
+@pytest.mark.parametrize("full_scores", [False, True])
+def test_winner_and_scores_do_not_depend_on_the_batches(make_problem, architecture, full_scores):
+    problem = make_problem(1, 0.1, architecture, layers=4)
+    prompts = ValidationPrompts(problem.harmful, problem.harmless)
+    one, *others = (
+        select_candidate(
+            problem.loaded, problem.candidates, prompts, problem.half, budget, full_scores
+        )
+        for budget in (1, 64, 10_000)
+    )
+    assert len(one.scores) == sum(full_scores or layer < 3 for _, layer in problem.defined)
+    for other in others:
+        assert winner_of(other) == winner_of(one)
+        for a, b in zip(one.scores, other.scores, strict=True):
+            assert (a.position, a.layer) == (b.position, b.layer)
+            assert [x is None for x in numbers(a)] == [x is None for x in numbers(b)]
+            known = [x for x in numbers(a) if x is not None]
+            assert known == pytest.approx([x for x in numbers(b) if x is not None], abs=1e-4)
+
+
+def test_candidates_share_batches(make_problem):
+    problem = make_problem(0)
+    with count_work(problem.loaded.model) as work:
+        problem.scorer.bypass(problem.defined)
+    assert len(problem.defined) == 5 * len(problem.candidates.differences)
+    assert work.passes < len(problem.defined)
+
+
+@pytest.mark.parametrize("full_scores", [False, True])
+def test_one_layer_one_position_and_one_prompt_are_enough(make_loaded, texts, full_scores):
+    for layers, winner in ((1, None), (2, None), (3, (-1, 1))):
+        loaded = make_loaded("llama", num_hidden_layers=layers)
+        loaded.chat = replace(loaded.chat, post_instruction=loaded.chat.post_instruction[-1:])
+        sequences = render(loaded.tokenizer, texts[:2], loaded.chat)
+        fitter = DifferenceInMeansFitter("en")
+        for label, sequence in zip(("harmful", "harmless"), sequences, strict=True):
+            fitter.update(label, record(loaded, [sequence])[0])
+        candidates = fitter.fit()
+        assert candidates.differences.shape[:2] == (1, layers)
+        prompts = ValidationPrompts(sequences[:1], sequences[1:])
+        found = select_candidate(loaded, candidates, prompts, [*range(318)], 1, full_scores)
+        scored = [(s.position, s.layer) for s in found.scores]
+        everything = [(-1, layer) for layer in range(1, layers)]  # layer 0 has no direction
+        assert scored == [c for c in everything if full_scores or c[1] < int(0.8 * layers)]
+        assert found.winner is None or winner_of(found)[0] == winner
+
+
+def test_a_candidate_whose_scores_are_nan_loses_and_the_others_stand(make_problem):
+    """Adding a huge direction overflows; its induce score is NaN, and no other row's is."""
+    problem = make_problem(0)
+    candidates = problem.candidates
+    candidates.differences[-1, 2] = 3e38
+    candidates.differences[-2, 2] = torch.nan
+    candidates.differences[-3, 2] = 0
+    prompts = ValidationPrompts(problem.harmful, problem.harmless)
+    found = select_candidate(problem.loaded, candidates, prompts, problem.half, 200, True)
+    by_place = {(s.position, s.layer): s for s in found.scores}
+    assert (-2, 2) not in by_place
+    assert (-3, 2) not in by_place
+    assert math.isnan(by_place[-1, 2].induce)
+    rest = [s for place, s in by_place.items() if place != (-1, 2)]
+    assert all(math.isfinite(x) for s in rest for x in numbers(s))
+    assert found.winner is None or (found.winner.position, found.winner.layer) != (-1, 2)

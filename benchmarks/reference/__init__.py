@@ -1,0 +1,1 @@
+"""The published procedures, written as they were published: slow, and for comparison only."""
