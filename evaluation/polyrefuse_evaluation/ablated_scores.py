@@ -13,7 +13,6 @@ from torch import Tensor
 
 from polyrefuse_evaluation.ablation import ablate
 from polyrefuse_evaluation.activations import batches, wide
-from polyrefuse_evaluation.memory import is_out_of_memory
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.padding import ignores_padding, prompt_batches
 from polyrefuse_evaluation.row_ablation import (
@@ -85,9 +84,7 @@ class AblatedScores:
         for way, run in ways if self._opening else ways[1:]:
             try:
                 found = run()
-            except Exception as error:  # whatever a model's own cache or writers raise
-                if is_out_of_memory(error):
-                    raise
+            except Exception:  # whatever a model's own cache or writers raise; no memory, too
                 continue
             if close_logits(self.loaded, found, expected):
                 return way

@@ -159,10 +159,18 @@ def test_without_its_proof_a_wrong_way_would_change_the_scores(make_loaded, text
     assert (wrong - alone).abs().max() > 1e-3
 
 
-def test_memory_that_runs_out_in_a_proof_is_not_taken_for_a_fault(make_loaded, texts, monkeypatch):
+def test_memory_that_runs_out_in_a_proof_leaves_a_way_that_needs_less(
+    make_loaded, texts, monkeypatch
+):
     def run_out(*_):
         raise torch.OutOfMemoryError("out of memory")
 
+    loaded = make_loaded("llama")
+    sequences = prompts(loaded, texts)
+    alone, _ = scored(loaded, sequences, "alone")
     monkeypatch.setattr(ablated_scores, "run_openings", run_out)
-    with pytest.raises(torch.OutOfMemoryError):
-        scored(make_loaded("llama"), prompts(make_loaded("llama"), texts))
+    found, scores = scored(loaded, sequences)
+    assert scores.way == "rows"
+    torch.testing.assert_close(found, alone, atol=1e-4, rtol=0)
+    monkeypatch.setattr(ablated_scores, "ablated_by_rows", run_out)
+    assert scored(loaded, sequences)[1].way == "alone"
