@@ -6,6 +6,7 @@ the model at hand, by comparison with the last, is used.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Literal
 
 import torch
@@ -82,12 +83,10 @@ class AblatedScores:
             ("rows", lambda: ablated_by_rows(self.loaded, units, self._probes)),
         )
         for way, run in ways if self._opening else ways[1:]:
-            try:
-                found = run()
-            except Exception:  # whatever a model's own cache or writers raise; no memory, too
-                continue
-            if close_logits(self.loaded, found, expected):
-                return way
+            # Whatever a model's own cache or writers raise, and running out of memory.
+            with suppress(Exception):
+                if close_logits(self.loaded, run(), expected):
+                    return way
         return "alone"
 
     def _after_opening(self, units: Tensor) -> Tensor:

@@ -21,7 +21,9 @@ CHAT_TEMPLATE = (
 )
 
 
-def build_tokenizer(prompts: Iterable[str]) -> "PreTrainedTokenizerFast":
+def build_tokenizer(
+    prompts: Iterable[str], vocabulary: int = VOCABULARY
+) -> "PreTrainedTokenizerFast":
     """Train the tokenizer on the prompts and the planted answers."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -36,7 +38,7 @@ def build_tokenizer(prompts: Iterable[str]) -> "PreTrainedTokenizerFast":
     )
     bpe.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         special_tokens=[PAD, BEGIN, USER, END, ASSISTANT],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,

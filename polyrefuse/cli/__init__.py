@@ -15,7 +15,11 @@ from polyrefuse.cli.calibration import calibration_app
 from polyrefuse.cli.common import one_line
 from polyrefuse.cli.data import data_app
 from polyrefuse.cli.evaluation import evaluation_app
+from polyrefuse.cli.geometry import geometry_app
+from polyrefuse.cli.importing import importing_app
 from polyrefuse.cli.judging import judging_app
+from polyrefuse.cli.leaderboard import leaderboard_app
+from polyrefuse.cli.residual_space import residual_space_app
 from polyrefuse.errors import PolyRefuseError
 
 app = typer.Typer(
@@ -31,8 +35,12 @@ app = typer.Typer(
 app.add_typer(evaluation_app)
 app.add_typer(judging_app)
 app.add_typer(calibration_app)
+app.add_typer(geometry_app)
+app.add_typer(importing_app)
+app.add_typer(residual_space_app)
 app.add_typer(data_app, name="data")
 app.add_typer(build_app, name="build")
+app.add_typer(leaderboard_app, name="leaderboard")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
