@@ -1,0 +1,87 @@
+"""Typed tables as parquet files, written whole or not at all. Knows rows, not what they mean."""
+
+import math
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from polyrefuse.errors import RunDirectoryError
+from polyrefuse_evaluation.run_directory import io_errors
+
+FOLDER = "tables"
+Row = TypeVar("Row")
+
+_TYPES: dict[type, pa.DataType] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    bool: pa.bool_(),
+}
+
+
+def schema(row: type) -> pa.Schema:
+    """Return the columns of a row type."""
+    hints = typing.get_type_hints(row)
+    columns = []
+    for field in fields(row):
+        hint = hints[field.name]
+        optional = isinstance(hint, types.UnionType)
+        plain = (
+            next(a for a in typing.get_args(hint) if a is not types.NoneType) if optional else hint
+        )
+        columns.append(pa.field(field.name, _TYPES[plain], nullable=optional))
+    return pa.schema(columns)
+
+
+def write_table(folder: Path, name: str, row: type[Row], rows: Sequence[Row]) -> Path:
+    """Write ``tables/<name>.parquet`` atomically; NaN becomes null.
+
+    Raises:
+        RunDirectoryError: it cannot be written.
+    """
+    columns = schema(row)
+    data = {
+        field.name: [_plain(getattr(item, field.name)) for item in rows]
+        for field in fields(row)  # type: ignore[arg-type]
+    }
+    target = folder / FOLDER / f"{name}.parquet"
+    partial = target.with_name(f".{target.name}.partial")
+    with io_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table(data, schema=columns), partial)
+        partial.replace(target)
+    return target
+
+
+def read_table(folder: Path, name: str, row: type[Row]) -> list[Row]:
+    """Read a table back; an absent one has no rows.
+
+    Raises:
+        RunDirectoryError: the file is no such table.
+    """
+    path = folder / FOLDER / f"{name}.parquet"
+    if not path.is_file():
+        return []
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise RunDirectoryError(
+            f"{path}: cannot be read ({error}).", "Run 'polyrefuse geometry' again."
+        ) from error
+    if table.schema != schema(row):
+        raise RunDirectoryError(
+            f"{path}: has other columns than this version.", "Run 'polyrefuse geometry' again."
+        )
+    return [row(**values) for values in table.to_pylist()]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):  # numpy's float64 is one
+        return float(value) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,212 @@
+"""Answers under every intervention: one ablated generation a source over all target prompts.
+
+Ablation is tried on harmful prompts and addition on harmless ones. Batches go through the run
+directory like those of `evaluate`: whole or done again. This and extract.py meet the model.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from polyrefuse.errors import ModelError
+from polyrefuse.prompts import Prompt
+from polyrefuse.results import BASELINE
+from polyrefuse_evaluation.ablation import ablate, add
+from polyrefuse_evaluation.answering import text_digest
+from polyrefuse_evaluation.generation import Completion, generate, plan_batches
+from polyrefuse_evaluation.geometry.groups import HARMFUL, HARMLESS, Array
+from polyrefuse_evaluation.geometry.options import GeometryOptions
+from polyrefuse_evaluation.geometry.places import Places
+from polyrefuse_evaluation.geometry.prompts import GeometryPrompts
+from polyrefuse_evaluation.judge_answers import judge_answers
+from polyrefuse_evaluation.judges import RegisteredJudge
+from polyrefuse_evaluation.judges.broken import has_reasoning
+from polyrefuse_evaluation.models import LoadedModel
+from polyrefuse_evaluation.progress import progress_bar
+from polyrefuse_evaluation.run_directory import (
+    COMPLETIONS,
+    JUDGEMENTS,
+    CompletionRecord,
+    JudgementRecord,
+    RunDirectory,
+)
+from polyrefuse_evaluation.select_directions import render_rows
+
+ABLATE, ADD = "ablate", "add"
+RANDOM, NO_HARM, SHARED = "random", "harmless", "shared"
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """One intervention and the prompts it is tried on.
+
+    Attributes:
+        name: ``baseline``, ``ablate:SOURCE`` or ``add:SOURCE``.
+        label: ``harmful`` or ``harmless``.
+        vector: (hidden,) or an orthonormal basis (k, hidden); None at baseline.
+        layer: where it is added; None where it is ablated.
+    """
+
+    name: str
+    label: str
+    vector: Tensor | None = None
+    layer: int | None = None
+
+    def on(self, loaded: LoadedModel) -> AbstractContextManager[nn.Module]:
+        """Return the context in which the model is under this intervention."""
+        if self.vector is None:
+            return nullcontext(loaded.model)
+        if self.layer is None:
+            return ablate(loaded.model, self.vector, stream=loaded.stream)
+        return add(loaded.model, self.vector, self.layer, stream=loaded.stream)
+
+
+def plan_interventions(
+    differences: Mapping[str, Array],
+    controls: Mapping[str, Array],
+    shared: Mapping[str, Array],
+    places: Places,
+) -> list[Intervention]:
+    """Return every intervention of a run, in order.
+
+    What a control adds is as long as the reference language's difference, or as the first
+    source's, so that induced refusal is compared at equal strength.
+
+    Args:
+        differences: by source language, its difference in means (hidden,) at its own place.
+        controls: by name, unit vectors.
+        shared: by name, orthonormal bases (k, hidden) of the shared directions.
+        places: where each is added.
+    """
+    strength = float(np.linalg.norm(differences[places.leader or next(iter(differences))]))
+    ablated = {**differences, **controls, **shared}
+    added = {name: (vector, places.of[name].layer) for name, vector in differences.items()}
+    for name, vector in controls.items():
+        added[name] = (strength * vector, places.reference.layer)
+    return [
+        Intervention(BASELINE, HARMFUL),
+        *(
+            Intervention(f"{ABLATE}:{name}", HARMFUL, _tensor(vector))
+            for name, vector in ablated.items()
+            if np.linalg.norm(vector) > 0
+        ),
+        Intervention(BASELINE, HARMLESS),
+        *(
+            Intervention(f"{ADD}:{name}", HARMLESS, _tensor(vector), layer)
+            for name, (vector, layer) in added.items()
+        ),
+    ]
+
+
+def _tensor(vector: Array) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(vector)).float()
+
+
+@dataclass(frozen=True)
+class _Batch:
+    number: int
+    rows: list[Prompt]
+    sequences: list[list[int]]
+
+
+def answer_interventions(
+    loaded: LoadedModel,
+    prompts: GeometryPrompts,
+    interventions: Sequence[Intervention],
+    judge: RegisteredJudge,
+    run: RunDirectory,
+    options: GeometryOptions,
+) -> list[JudgementRecord]:
+    """Answer the test prompts of every target under every intervention; return all judgements.
+
+    Raises:
+        ModelError: a prompt does not fit the model's context.
+        RunDirectoryError: the records cannot be written.
+    """
+    plans = list(_plan(loaded, prompts, interventions, options))
+    sizes = [len(batch.rows) for _, batches in plans for batch in batches]
+    whole = run.recover(sizes, 1)
+    missing = sum(size for number, size in enumerate(sizes) if number not in whole)
+    with progress_bar("Answering", missing) as advance:
+        for intervention, batches in plans:
+            left = [batch for batch in batches if batch.number not in whole]
+            with intervention.on(loaded) if left else nullcontext():
+                for batch in left:
+                    answers = generate(loaded, batch.sequences, options.max_new_tokens)
+                    _keep(run, intervention, batch, answers, judge, options.store_completions)
+                    advance(len(batch.rows))
+    return sorted(run.read(JUDGEMENTS, JudgementRecord), key=lambda row: row.batch)
+
+
+def _plan(
+    loaded: LoadedModel,
+    prompts: GeometryPrompts,
+    interventions: Sequence[Intervention],
+    options: GeometryOptions,
+) -> Iterator[tuple[Intervention, list[_Batch]]]:
+    """Yield each intervention with its batches, numbered through the run."""
+    plans: dict[str, list[tuple[list[Prompt], list[list[int]]]]] = {}
+    for label in (HARMFUL, HARMLESS):
+        rows = [row for x in prompts.analysed for row in prompts.sets.get(x, "test", label)]
+        sequences = render_rows(loaded, rows)
+        _require_context(loaded, rows, sequences, options.max_new_tokens)
+        plans[label] = [
+            ([rows[i] for i in indices], [sequences[i] for i in indices])
+            for indices in plan_batches(sequences, options.batch_tokens, options.max_new_tokens)
+        ]
+    number = 0
+    for intervention in interventions:
+        batches = []
+        for rows, sequences in plans[intervention.label]:
+            batches.append(_Batch(number, rows, sequences))
+            number += 1
+        yield intervention, batches
+
+
+def _require_context(
+    loaded: LoadedModel,
+    rows: Sequence[Prompt],
+    sequences: Sequence[Sequence[int]],
+    max_new_tokens: int,
+) -> None:
+    limit = loaded.context_length
+    for row, sequence in zip(rows, sequences, strict=True):
+        if limit is not None and len(sequence) + max_new_tokens > limit:
+            raise ModelError(
+                f"{loaded.name}: prompt {row.id} ({row.language}) has {len(sequence)} tokens; with "
+                f"{max_new_tokens} new ones that exceeds the model's context of {limit}.",
+                "Lower --max-new-tokens.",
+            )
+
+
+def _keep(
+    run: RunDirectory,
+    intervention: Intervention,
+    batch: _Batch,
+    answers: Sequence[Completion],
+    judge: RegisteredJudge,
+    store_completions: bool,
+) -> None:
+    completions = [
+        CompletionRecord(
+            condition=intervention.name,
+            language=row.language,
+            label=row.label,
+            id=row.id,
+            batch=batch.number,
+            completion=answer.text if store_completions else None,
+            sha256=text_digest(answer.text),
+            tokens=len(answer.tokens),
+            finished=answer.finished,
+        )
+        for row, answer in zip(batch.rows, answers, strict=True)
+    ]
+    texts = [answer.text for answer in answers]
+    reasoning = [has_reasoning(text) for text in texts]
+    judgements = judge_answers([judge], completions, texts, batch.rows, reasoning)
+    run.append(COMPLETIONS, completions)
+    run.append(JUDGEMENTS, judgements)

@@ -1,0 +1,96 @@
+"""``polyrefuse geometry``: is the refusal direction one and the same in every language?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from polyrefuse.cli.common import needs_extra, quiet_libraries
+
+geometry_app = typer.Typer()
+
+
+@geometry_app.command("geometry")
+def geometry_command(
+    model: Annotated[str, typer.Argument(help="Hub id, folder, or 'planted'.")],
+    out: Annotated[Path, typer.Option(help="Run directory; run again to resume.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Dataset folder or Hub id; default: the packaged sample.")
+    ] = None,
+    dataset_revision: Annotated[str | None, typer.Option(help="Commit of a Hub dataset.")] = None,
+    languages: Annotated[
+        str | None, typer.Option(help="Languages to compare, e.g. 'en,de'; default: all.")
+    ] = None,
+    sources: Annotated[
+        str | None,
+        typer.Option(help="Languages whose direction is ablated; the paper's: 'en,zh,de,th'."),
+    ] = None,
+    transfer: Annotated[
+        bool, typer.Option(help="Generate answers for the transfer matrix, or leave it out.")
+    ] = True,
+    limit: Annotated[
+        int | None, typer.Option(help="Most test prompts of each label and language.")
+    ] = None,
+    judge: Annotated[str, typer.Option(help="Judge of the answers.")] = "keyword",
+    max_new_tokens: Annotated[int, typer.Option(help="Limit on an answer, in tokens.")] = 512,
+    train_prompts: Annotated[int, typer.Option(help="Most train prompts of each label.")] = 128,
+    resamples: Annotated[
+        int, typer.Option(help="Bootstrap samples, and shuffles of the null.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
+    batch_tokens: Annotated[int, typer.Option(help="Padded tokens a batch.")] = 16_384,
+    store_completions: Annotated[
+        bool, typer.Option(help="Keep completions on disk, or labels and hashes only.")
+    ] = True,
+    revision: Annotated[str | None, typer.Option(help="Commit of a Hub model.")] = None,
+    dtype: Annotated[str, typer.Option(help="Torch dtype, or 'auto'.")] = "auto",
+    device: Annotated[str | None, typer.Option(help="Torch device.")] = None,
+    chat_template: Annotated[
+        Path | None, typer.Option(help="File with a Jinja chat template to use.")
+    ] = None,
+    trust_remote_code: Annotated[
+        bool, typer.Option("--trust-remote-code", help="Run code that the checkpoint brings.")
+    ] = False,
+) -> None:
+    """Compare refusal directions across languages: transfer, cosines, separation, certainty."""
+    with needs_extra("evaluation"):
+        quiet_libraries()
+        from polyrefuse_evaluation.geometry import GeometryOptions, geometry
+
+        report = geometry(
+            model,
+            out,
+            dataset=dataset,
+            dataset_revision=dataset_revision,
+            options=GeometryOptions(
+                languages=languages,
+                sources=sources,
+                judge=judge,
+                max_new_tokens=max_new_tokens,
+                limit=limit,
+                train_prompts=train_prompts,
+                resamples=resamples,
+                seed=seed,
+                batch_tokens=batch_tokens,
+                transfer=transfer,
+                store_completions=store_completions,
+            ),
+            revision=revision,
+            dtype=dtype,
+            device=device,
+            chat_template=chat_template,
+            trust_remote_code=trust_remote_code,
+        )
+        _print_paragraphs(report.paragraphs, report.page)
+
+
+def _print_paragraphs(paragraphs: dict[str, str], page: Path) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console()
+    for title, text in paragraphs.items():
+        console.print(Text(title.capitalize(), style="bold"))
+        console.print(Text(text))
+        console.print()
+    console.print(f"Report: {page}", soft_wrap=True, highlight=False, markup=False)
