@@ -7,6 +7,7 @@ import typer
 
 from polyrefuse.cli import endpoint, loading
 from polyrefuse.cli.common import needs_extra, quiet_libraries
+from polyrefuse.cli.geometry import is_geometry_run, report_geometry
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
 
 if TYPE_CHECKING:
@@ -205,8 +206,11 @@ def report(
         bool, typer.Option("--show-completions", help="Show completions in report.html.")
     ] = False,
 ) -> None:
-    """Print the report of a run, and write its figures and report.html again."""
+    """Print the report of a run, and write its figures and page again."""
     with needs_extra("evaluation"):
+        if is_geometry_run(run_dir):
+            report_geometry(run_dir)
+            return
         result = _write_report(run_dir, show_completions=show_completions)
         _print_result(result, run_dir)
 

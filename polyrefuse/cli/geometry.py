@@ -1,10 +1,12 @@
 """``polyrefuse geometry``: is the refusal direction one and the same in every language?"""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from polyrefuse.cli import loading
 from polyrefuse.cli.common import needs_extra, quiet_libraries
 
 geometry_app = typer.Typer()
@@ -42,17 +44,18 @@ def geometry_command(
     store_completions: Annotated[
         bool, typer.Option(help="Keep completions on disk, or labels and hashes only.")
     ] = True,
-    revision: Annotated[str | None, typer.Option(help="Commit of a Hub model.")] = None,
-    dtype: Annotated[str, typer.Option(help="Torch dtype, or 'auto'.")] = "auto",
-    device: Annotated[str | None, typer.Option(help="Torch device.")] = None,
-    chat_template: Annotated[
-        Path | None, typer.Option(help="File with a Jinja chat template to use.")
-    ] = None,
-    trust_remote_code: Annotated[
-        bool, typer.Option("--trust-remote-code", help="Run code that the checkpoint brings.")
-    ] = False,
+    revision: loading.Revision = None,
+    dtype: loading.Dtype = "auto",
+    device: loading.Device = None,
+    device_map: loading.DeviceMap = None,
+    quantization: loading.Quantization = None,
+    offload_folder: loading.OffloadFolder = None,
+    chat_template: loading.ChatTemplate = None,
+    system_prompt: loading.SystemPrompt = None,
+    trust_remote_code: loading.TrustRemoteCode = False,
 ) -> None:
     """Compare refusal directions across languages: transfer, cosines, separation, certainty."""
+    given = dict(locals())
     with needs_extra("evaluation"):
         quiet_libraries()
         from polyrefuse_evaluation.geometry import GeometryOptions, geometry
@@ -75,13 +78,24 @@ def geometry_command(
                 transfer=transfer,
                 store_completions=store_completions,
             ),
-            revision=revision,
-            dtype=dtype,
-            device=device,
-            chat_template=chat_template,
-            trust_remote_code=trust_remote_code,
+            **loading.load_options(given),
         )
         _print_paragraphs(report.paragraphs, report.page)
+
+
+def is_geometry_run(run_dir: Path) -> bool:
+    """Say whether a run directory is one of ``polyrefuse geometry``."""
+    return (run_dir / "tables" / "cosines.parquet").is_file()
+
+
+def report_geometry(run_dir: Path) -> None:
+    """Print the paragraphs of a run, and write its figures and page again."""
+    from polyrefuse_evaluation.geometry.publish import publish
+    from polyrefuse_evaluation.geometry.results import load_tables
+
+    settings = json.loads((run_dir / "settings.json").read_text(encoding="utf-8"))
+    page, texts = publish(run_dir, load_tables(run_dir), str(settings["model"]))
+    _print_paragraphs(texts, page)
 
 
 def _print_paragraphs(paragraphs: dict[str, str], page: Path) -> None:

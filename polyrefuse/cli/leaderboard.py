@@ -1,4 +1,4 @@
-"""``polyrefuse leaderboard``: submit a run's labels, verify submissions."""
+"""``polyrefuse leaderboard``: submit a run's labels, verify submissions, build the site."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from polyrefuse_evaluation.leaderboard.rescore import Rescore
     from polyrefuse_evaluation.leaderboard.verify import Verdict
 
-leaderboard_app = typer.Typer(help="Submit and verify results.", no_args_is_help=True)
+leaderboard_app = typer.Typer(help="Submit, verify and show results.", no_args_is_help=True)
 
 
 @leaderboard_app.command("submit")
@@ -166,6 +166,36 @@ def _rescore(
             verdict = replace(verdict, problems=[*verdict.problems, *again.problems])
         judged.append(verdict)
     return judged, found
+
+
+@leaderboard_app.command("build")
+def build_command(
+    results: Annotated[list[Path], typer.Argument(help="Submissions, or folders of submissions.")],
+    out: Annotated[Path, typer.Option(help="Folder of the site.")],
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(help="Pinned dataset: ORG/NAME@COMMIT, or a folder; may be given again."),
+    ] = None,
+    rescored: Annotated[
+        Path | None, typer.Option(help="The record that 'verify --rescore --record' keeps.")
+    ] = None,
+) -> None:
+    """Write the static site of verified submissions: exit code 1 if one was rejected."""
+    with needs_extra("leaderboard"):
+        from polyrefuse_evaluation.leaderboard import summary
+        from polyrefuse_evaluation.leaderboard.site.build import build_site
+        from polyrefuse_evaluation.leaderboard.sources import all_sources
+
+        board = build_site(results, out, all_sources(dataset or []), rescored)
+        hidden = sum(row.manifest.self_test for row in board.rows)
+        shown = f"{len(board.rows) - hidden} models and {hidden} self-tests"
+        typer.echo(f"Wrote {one_line(str(out / 'index.html'))}: {shown}.")
+        for line in summary.terminal_lines(board.rejected):
+            typer.echo(line)
+        if board.rejected:
+            raise AnswerIsNo(
+                f"{len(board.rejected)} submissions were rejected and left out of the site."
+            )
 
 
 def _write(path: Path, text: str) -> None:
