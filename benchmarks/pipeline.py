@@ -165,8 +165,8 @@ def show_evaluation(
     console.print(
         f"{made.prompts} prompts, each answered at baseline and ablated; {made.differing} answers "
         f"differ. Answers at baseline have {shortest} to {longest} tokens, {average:.1f} on "
-        f"average, and {ended} end before the limit (a random model's end tokens: "
-        f"{END_SHARE:.0%} of its vocabulary, drawn by seed)."
+        f"average, and {ended} end before the limit. A random model seldom ends by itself: "
+        f"{END_SHARE:.0%} of its vocabulary, drawn by seed, end its turn."
     )
     console.print(
         f"ablated by baseline time at equal work: {made.ratio:.3f}; projecting the weights and "

@@ -1,6 +1,6 @@
 """Compare one process with several that share an evaluation, each with one thread.
 
-    python benchmarks/processes.py [--processes 2] [--rounds 3] [--limit 24]
+    python benchmarks/processes.py [--processes 2] [--rounds 3] [--limit 32]
 
 Runs the planted model's evaluation alternately in one process and in several, in one go, and prints
 answers a second, their ratio, and whether both made the same files. Exit codes: 0 the same results,
@@ -29,7 +29,7 @@ def run(out: Path, processes: int, arguments: list[str]) -> float:
             *([*launcher, "--nproc-per-node", str(processes)] if processes > 1 else []),
             *("-m", "polyrefuse", "evaluate", "planted", *arguments, "--out", str(out)),
         ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"},
         check=True,
         cwd=ROOT,
         capture_output=True,
@@ -44,9 +44,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--limit", type=int, default=24)
+    parser.add_argument("--limit", type=int, default=32)
     chosen = parser.parse_args()
-    arguments = ["--limit", str(chosen.limit), "--batch-tokens", "1024"]
+    arguments = ["--limit", str(chosen.limit), "--batch-tokens", "2048"]
+    arguments += ["--source-languages", "en,de,zh"]
     rates: dict[int, list[float]] = {1: [], chosen.processes: []}
     same = True
     with tempfile.TemporaryDirectory() as folder:
