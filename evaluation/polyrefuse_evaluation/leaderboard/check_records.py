@@ -150,7 +150,9 @@ def _settings(result: Result) -> Iterator[Fault]:
 
 def _proof(result: Result) -> Iterator[Fault]:
     proof, method = result.proof, result.settings.ablation_method
-    if (proof is None) != (method is None) or (method is None) != bool(result.model.endpoint):
+    if (proof is None) != (method is None) or (
+        method is not None and result.model.endpoint is not None
+    ):
         yield "proof", "an ablation without its proof, or a proof without ablation"
     if proof is None:
         return
