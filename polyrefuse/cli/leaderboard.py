@@ -188,8 +188,8 @@ def build_command(
 
         board = build_site(results, out, all_sources(dataset or []), rescored)
         hidden = sum(row.manifest.self_test for row in board.rows)
-        shown = f"{len(board.rows) - hidden} models and {hidden} self-tests"
-        typer.echo(f"Wrote {one_line(str(out / 'index.html'))}: {shown}.")
+        shown = f"models: {len(board.rows) - hidden}, self-tests: {hidden}"
+        typer.echo(f"Wrote {one_line(str(out / 'index.html'))} ({shown}).")
         for line in summary.terminal_lines(board.rejected):
             typer.echo(line)
         if board.rejected:

@@ -21,7 +21,7 @@ def options(command):
 @pytest.mark.parametrize("path", [GUIDE, WORKFLOW], ids=lambda path: path.name)
 def test_every_option_that_the_documents_name_exists(path):
     text = path.read_text(encoding="utf-8")
-    ours = options("submit") | options("verify") | {"--revision", "--out"}
+    ours = options("submit") | options("verify") | options("build") | {"--revision", "--out"}
     foreign = {"--quiet", "--repo", "--body-file", "--edit-last", "--create-if-none"}
     named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
     assert named - foreign <= ours

@@ -1,0 +1,120 @@
+"""From submissions to a folder of files: verify, rank, render, write.
+
+Only a folder that is empty, or that this built, is written to. Rejected submissions are left out of
+the site and handed back in the board, never dropped in silence.
+"""
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from polyrefuse.errors import PolyRefuseError
+from polyrefuse_evaluation.leaderboard.board import Board, make_board, read_rescored
+from polyrefuse_evaluation.leaderboard.labels import LabelRow
+from polyrefuse_evaluation.leaderboard.site import data, downloads, pages
+from polyrefuse_evaluation.leaderboard.sources import SAMPLE_SOURCE, Source
+from polyrefuse_evaluation.leaderboard.verify import verify
+
+MARKER = ".polyrefuse-leaderboard"
+"""Stands in every built site, and says that it may be built again."""
+
+ASSETS = Path(__file__).parent / "assets"
+REPORT_STYLES = ("report.css", "sections.css")
+FOLDER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9]|[._-]+(?=[A-Za-z0-9])){0,250}")
+
+
+def build_site(
+    results: Sequence[Path],
+    out: Path,
+    sources: Sequence[Source] = (SAMPLE_SOURCE,),
+    rescored: Path | None = None,
+) -> Board:
+    """Verify submissions and write the site of those that are accepted; return the board.
+
+    Args:
+        results: submissions, or folders of them.
+        out: folder of the site: new, empty, or built before.
+        sources: the pinned datasets.
+        rescored: the maintainers' record of rescored submissions.
+
+    Raises:
+        PolyRefuseError: there is no submission, or `out` cannot be written or holds other files.
+    """
+    refuse_foreign(out)
+    verdicts = verify(results, sources)
+    board = make_board(verdicts, read_rescored(rescored) if rescored else {})
+    labels = {Path(x.where).name: x.rows for x in verdicts if x.accepted}
+    write_site(board, labels, out)
+    return board
+
+
+def write_site(board: Board, labels: Mapping[str, Sequence[LabelRow]], out: Path) -> None:
+    """Write the site of a board, in place of what was built there before.
+
+    Raises:
+        PolyRefuseError: `out` cannot be written or holds other files.
+    """
+    refuse_foreign(out)
+    try:
+        if out.exists():
+            shutil.rmtree(out)
+        for name, content in site_files(board, labels):
+            path = out / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise PolyRefuseError(
+            f"{out}: the site cannot be written ({error.strerror}).",
+            "Name a folder that can be written.",
+        ) from error
+
+
+def site_files(board: Board, labels: Mapping[str, Sequence[LabelRow]]) -> Iterator[tuple[str, str]]:
+    """Yield (path in the site, text) of every file.
+
+    Raises:
+        PolyRefuseError: a submission's folder has no name that is safe in an address.
+    """
+    yield MARKER, "Built by polyrefuse leaderboard build; will be replaced when built again.\n"
+    yield "README.md", downloads.SPACE
+    yield from main_files(board)
+    for row in board.rows:
+        if not FOLDER.fullmatch(row.folder):
+            raise PolyRefuseError(
+                f"{row.folder!r}: no name for a page.", "Make the submission again."
+            )
+        yield f"models/{row.folder}.html", pages.model_html(board, row)
+    for code in data.known_languages(board):
+        yield f"languages/{code}.html", pages.language_html(board, labels, code)
+
+
+def main_files(board: Board) -> Iterator[tuple[str, str]]:
+    """Yield the files that do not grow in number with models: pages, assets, downloads."""
+    yield "index.html", pages.index_page(board)
+    yield "published.html", pages.published_page(board)
+    yield "assets/board.js", data.as_script(data.board_data(board))
+    for path in sorted(ASSETS.iterdir()):
+        yield f"assets/{path.name}", path.read_text(encoding="utf-8")
+    for name in REPORT_STYLES:
+        path = pages.REPORT_TEMPLATES / name
+        yield f"assets/{name}", path.read_text(encoding="utf-8")
+    yield "data/ranking.csv", downloads.ranking_csv(board)
+    yield "data/cells.csv", downloads.cells_csv(board)
+    yield "data/results.json", downloads.results_json(board)
+    yield "data/reference.csv", downloads.reference_csv(board.reference)
+    yield "data/citation.bib", downloads.citation_bib(board.reference)
+
+
+def refuse_foreign(out: Path) -> None:
+    """Refuse a place that holds something that this did not build.
+
+    Raises:
+        PolyRefuseError: `out` is no folder, or has files but no marker.
+    """
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise PolyRefuseError(f"{out}: is no folder.", "Name a new folder for the site.")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file():
+        raise PolyRefuseError(
+            f"{out}: holds files that are no leaderboard site.", "Name a new or an empty folder."
+        )
