@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument("--limit", type=int, default=32)
     chosen = parser.parse_args()
     arguments = ["--limit", str(chosen.limit), "--batch-tokens", "2048"]
-    arguments += ["--source-languages", "en,de,zh"]
+    arguments += ["--source-languages", "en,de,zh,fr,ja,ru"]
     rates: dict[int, list[float]] = {1: [], chosen.processes: []}
     same = True
     with tempfile.TemporaryDirectory() as folder:

@@ -121,7 +121,7 @@ def as_endpoint(result: Result, endpoint: str = "http://127.0.0.1:8000/v1") -> R
         elif at % 3 == 0:
             rows[at] = row.model_copy(update={"reasoning": True})
     judged, languages = Judgements(rows), result.settings.languages
-    unknown = dict.fromkeys(ModelRecord.model_fields)
+    unknown = dict.fromkeys(ModelRecord.model_fields.keys() - {"chat_switches"})
     settings = {
         "source_languages": [],
         "ablation_method": None,
