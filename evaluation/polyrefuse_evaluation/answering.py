@@ -141,10 +141,14 @@ def _require_context(
     limit = loaded.context_length
     for row, sequence in zip(rows, sequences, strict=True):
         if limit is not None and len(sequence) + max_new_tokens > limit:
+            room = limit - len(sequence)
             raise ModelError(
                 f"{loaded.name}: prompt {row.id} ({row.language}) has {len(sequence)} tokens; with "
                 f"{max_new_tokens} new ones that exceeds the model's context of {limit}.",
-                "Lower --max-new-tokens.",
+                f"Lower --max-new-tokens to {room}."
+                if room > 0
+                else "The prompt alone is too long: use a dataset without it, or --languages "
+                "whose prompts fit.",
             )
 
 
