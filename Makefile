@@ -4,7 +4,7 @@ BIN := .venv/bin
 EXTRAS := .[all]
 # One test process a core, each with one thread: half the time of one process with two.
 WORKERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-full lint sample clean
 

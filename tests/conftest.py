@@ -18,3 +18,8 @@ def no_calibrations_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Ite
         del os.environ["POLYREFUSE_CALIBRATIONS"]
     else:
         os.environ["POLYREFUSE_CALIBRATIONS"] = before
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the long files first, so that no worker is left alone with one at the end."""
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)

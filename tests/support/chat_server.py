@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -79,13 +79,10 @@ def chat_server(answer: Callable[[dict[str, Any]], Answer]) -> Iterator[ChatServ
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             request["path"] = self.path
             answer = state.take(request, dict(self.headers))
-            try:
-                time.sleep(answer.delay)
+            time.sleep(answer.delay)
+            state.done()  # before it is sent: the client's next request may come at once
+            with suppress(OSError):  # the client gave up
                 self._send(answer)
-            except OSError:
-                pass  # the client gave up
-            finally:
-                state.done()
 
         def _send(self, answer: Answer) -> None:
             self.send_response(answer.status)
