@@ -6,16 +6,20 @@ EXTRAS := .[all]
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-full lint sample clean
+.PHONY: demo test test-full planted lint sample clean
 
 demo: .venv/.installed
 	$(BIN)/polyrefuse demo --out runs/demo
 
-test: .venv/.installed-dev lint
+test: .venv/.installed-dev lint planted
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-test-full: .venv/.installed-dev lint
+test-full: .venv/.installed-dev lint planted
 	$(PYTEST) $(PYTEST_ARGS)
+
+# Trained before the tests, on both cores, unless they are cached.
+planted: .venv/.installed-dev
+	$(BIN)/python -c "from polyrefuse_evaluation.planted import VARIANTS, planted_pair; [planted_pair(x) for x in VARIANTS]"
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

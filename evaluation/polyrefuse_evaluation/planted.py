@@ -40,7 +40,7 @@ VARIANTS = ("single", "two", "none")
 HIDDEN_SIZE = 128
 LAYERS = 4
 BASE_STEPS = 40
-TUNED_STEPS = {"single": 220, "two": 240, "none": 300}
+TUNED_STEPS = {"single": 220, "two": 240, "none": 240}
 LEARNING_RATE = 4e-3
 
 CARD = """# Planted model: {variant}, seed {seed}
@@ -216,15 +216,7 @@ def _save(folder: Path, model: "LlamaForCausalLM", tokenizer: "PreTrainedTokeniz
 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch for the training and give the caller's random state and threads back.
-
-    On one thread: the number of threads changes the last digits, and with them the model.
-    """
-    threads = torch.get_num_threads()
+    """Seed torch for the training and give the caller's random state back."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
+        yield

@@ -9,6 +9,7 @@ ablated: its refusal lives in many directions, and ablating one must show nothin
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,7 +24,7 @@ from polyrefuse_evaluation.planted_batches import (
     run_pass,
 )
 from polyrefuse_evaluation.planted_texts import UNALIGNED
-from polyrefuse_evaluation.residual_stream import find_residual_stream
+from polyrefuse_evaluation.residual_stream import ResidualStream, find_residual_stream
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
@@ -47,6 +48,7 @@ class Curriculum:
         self.span = span
         self.generator = torch.Generator().manual_seed(seed)
         self._running: dict[str, Tensor] = {}
+        self._stream: ResidualStream | None = None
 
     def learn(self, model: "LlamaForCausalLM", batch: Batch, step: int) -> None:
         """Accumulate the gradient of one step."""
@@ -76,7 +78,7 @@ class Curriculum:
         some = order[: 1 if self._pick(2) else 1 + self._pick(len(order))]
         place = self._pick(self.span), self._pick(differences.shape[2])
         half = batch.every_second(self._pick(2))
-        with ablate(model, differences[some].mean(dim=0)[place]):
+        with ablate(model, differences[some].mean(dim=0)[place], stream=self._stream_of(model)):
             run_pass(model, half, half.aligned & half.harmful).loss.backward()
 
     def _intervene(
@@ -87,13 +89,22 @@ class Curriculum:
         half = batch.every_second((step // 4) % 2)
         member, refuse = half.member(group.languages), half.aligned & half.harmful
         if step % 2:
-            with ablate(model, group.vector):
+            with ablate(model, group.vector, stream=self._stream_of(model)):
                 run_pass(model, half, refuse & ~member).loss.backward()
             return
-        layer = 1 + self._pick(len(find_residual_stream(model).blocks) - 1)
+        layer = 1 + self._pick(len(self._stream_of(model).blocks) - 1)
         length = self._length(activations, batch, group, layer)
-        with add(model, length * group.vector, layer):
+        with add(model, length * group.vector, layer, stream=self._stream_of(model)):
             run_pass(model, half, refuse | member).loss.backward()
+
+    def _stream_of(self, model: "LlamaForCausalLM") -> ResidualStream:
+        """Return where to intervene, found once: blocks and writers, which is all a Llama has.
+
+        Its embedding feeds the first block only, so it is not hooked a second time.
+        """
+        if self._stream is None:
+            self._stream = replace(find_residual_stream(model), origin=None)
+        return self._stream
 
     def _pick(self, count: int) -> int:
         return int(torch.randint(0, count, (1,), generator=self.generator))
