@@ -19,6 +19,7 @@ from polyrefuse_evaluation.residual_stream import (
     Writer,
     find_residual_stream,
 )
+from polyrefuse_evaluation.stream_hooks import hook_input, hook_output
 
 Method = Literal["hooks", "weights"]
 PLAIN = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
@@ -48,7 +49,7 @@ def ablate(
     basis = as_basis(direction, stream.hidden_size)
     project = _Projection(basis)
     with ExitStack() as stack:
-        stack.enter_context(_saving_forbidden(model, weights=method == "weights"))
+        stack.enter_context(saving_forbidden(model, weights=method == "weights"))
         in_weights = [w for w in stream.writers if method == "weights" and _projectable(w)]
         for writer in in_weights:
             stack.enter_context(_projected_weights(writer.linear, basis))
@@ -87,8 +88,8 @@ def add(
             f"direction has shape {tuple(vector.shape)}, the model's width is {stream.hidden_size}."
         )
     shift = coefficient * vector.detach()
-    with _saving_forbidden(model):
-        handle = _hook_input(stream.blocks[layer], lambda x: x + shift.to(x.device, x.dtype))
+    with saving_forbidden(model):
+        handle = hook_input(stream.blocks[layer], lambda x: x + shift.to(x.device, x.dtype))
         try:
             yield model
         finally:
@@ -138,12 +139,12 @@ def hook_writes(
         change: what is written, (rows, tokens, hidden) -> what shall be.
         but: writers to leave alone.
     """
-    stack.callback(_hook_input(stream.blocks[0], change).remove)
+    stack.callback(hook_input(stream.blocks[0], change).remove)
     if stream.origin is not None:  # what else reads the embeddings (Zamba, Gemma 3n)
-        stack.callback(_hook_output(stream.origin, change).remove)
+        stack.callback(hook_output(stream.origin, change).remove)
     for writer in stream.writers:
         if writer not in but:
-            stack.callback(_hook_output(writer.module, change).remove)
+            stack.callback(hook_output(writer.module, change).remove)
 
 
 class _Projection:
@@ -156,26 +157,6 @@ class _Projection:
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         self.basis = self.basis.to(wide.device, wide.dtype)
         return (wide - (wide @ self.basis.T) @ self.basis).to(x.dtype)
-
-
-def _hook_input(block: nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
-    def hook(
-        _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if args:
-            return (change(args[0]), *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": change(kwargs["hidden_states"])}
-
-    return block.register_forward_pre_hook(hook, with_kwargs=True)
-
-
-def _hook_output(module: nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
-    def hook(_: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        if isinstance(output, Tensor):
-            return change(output)
-        return type(output)((change(output[0]), *output[1:]))
-
-    return module.register_forward_hook(hook)
 
 
 def _projectable(writer: Writer) -> bool:
@@ -218,7 +199,7 @@ def _project_rows(rows: Tensor, basis: Tensor) -> None:
 
 
 @contextmanager
-def _saving_forbidden(model: nn.Module, *, weights: bool = False) -> Iterator[None]:
+def saving_forbidden(model: nn.Module, *, weights: bool = False) -> Iterator[None]:
     """Make saving raise, of any part of the model: what PolyRefuse ablates never leaves memory."""
 
     def forbidden(*_: Any, **__: Any) -> None:

@@ -89,7 +89,7 @@ def answer_all(
         RunDirectoryError: the records cannot be written.
     """
     sequences = render_rows(loaded, rows)
-    _require_context(loaded, rows, sequences, max_new_tokens)
+    require_context(loaded, rows, sequences, max_new_tokens)
     plan = plan_of_run(run, loaded, sequences, max_new_tokens, len(conditions), workers)
     work = plan_work(sequences, conditions, batch_tokens, max_new_tokens, plan)
     sizes = [len(item.indices) for item in work]
@@ -110,7 +110,15 @@ def answer_all(
                     answers = generate(loaded, chosen, max_new_tokens)
                     keep_halvings(run, loaded)
                     prompts = [rows[index] for index in item.indices]
-                    _keep(run, item, prompts, answers, judges, store_completions)
+                    keep_batch(
+                        run,
+                        condition.name,
+                        item.batch,
+                        prompts,
+                        answers,
+                        judges,
+                        store_completions,
+                    )
                     advance(len(item.indices))
     workers.wait()
     if workers.world > 1:
@@ -132,12 +140,17 @@ def _intervention(
     return ablate(loaded.model, condition.direction, method=method, stream=loaded.stream)
 
 
-def _require_context(
+def require_context(
     loaded: LoadedModel,
     rows: Sequence[Prompt],
     sequences: Sequence[Sequence[int]],
     max_new_tokens: int,
 ) -> None:
+    """Refuse a prompt that does not fit the model's context together with its answer.
+
+    Raises:
+        ModelError: names the prompt and how many new tokens would fit.
+    """
     limit = loaded.context_length
     for row, sequence in zip(rows, sequences, strict=True):
         if limit is not None and len(sequence) + max_new_tokens > limit:
@@ -152,21 +165,27 @@ def _require_context(
             )
 
 
-def _keep(
+def keep_batch(
     run: RunDirectory,
-    item: WorkItem,
+    condition: str,
+    batch: int,
     prompts: Sequence[Prompt],
     answers: Sequence[Completion],
     judges: Sequence[RegisteredJudge],
     store_completions: bool,
 ) -> None:
+    """Have the answers of a batch judged, and append them and the verdicts to the run.
+
+    Raises:
+        RunDirectoryError: they cannot be written.
+    """
     completions = [
         CompletionRecord(
-            condition=item.condition.name,
+            condition=condition,
             language=row.language,
             label=row.label,
             id=row.id,
-            batch=item.batch,
+            batch=batch,
             completion=answer.text if store_completions else None,
             sha256=text_digest(answer.text),
             tokens=len(answer.tokens),

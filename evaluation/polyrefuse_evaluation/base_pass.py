@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from polyrefuse_evaluation.ablation import _hook_input, _saving_forbidden, add
+from polyrefuse_evaluation.ablation import add, saving_forbidden
 from polyrefuse_evaluation.block_forward import Forward, replaced_forward
 from polyrefuse_evaluation.memory import is_out_of_memory
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.padding import prompt_batches
 from polyrefuse_evaluation.residual_stream import block_input
 from polyrefuse_evaluation.row_ablation import close_logits
+from polyrefuse_evaluation.stream_hooks import hook_input
 
 MOST_KEPT_BYTES = 2 * 2**30
 PROOF_ROWS = 2
@@ -165,10 +166,10 @@ class Resumer:
         sequences = [self.base.sequences[index] for index in batch.indices] * len(directions)
 
         with ExitStack() as stack:
-            stack.enter_context(_saving_forbidden(self.loaded.model))
+            stack.enter_context(saving_forbidden(self.loaded.model))
             for block, length in zip(stream.blocks[:layer], self.base.wraps, strict=False):
                 stack.enter_context(replaced_forward([block], _pass_on(length)))
-            hook = _hook_input(stream.blocks[layer], lambda x: start.to(x.device, x.dtype))
+            hook = hook_input(stream.blocks[layer], lambda x: start.to(x.device, x.dtype))
             stack.callback(hook.remove)
             return self.loaded.last_logits(sequences)
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from polyrefuse.errors import ModelError
-from polyrefuse_evaluation.ablation import _saving_forbidden, ablate, hook_writes
+from polyrefuse_evaluation.ablation import ablate, hook_writes, saving_forbidden
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.residual_stream import ResidualStream, find_residual_stream
 
@@ -37,7 +37,7 @@ def ablate_rows(
     stream = stream or find_residual_stream(model)
     project = _RowProjection(_units(directions, stream.hidden_size))
     with ExitStack() as stack:
-        stack.enter_context(_saving_forbidden(model))
+        stack.enter_context(saving_forbidden(model))
         hook_writes(stack, stream, project)
         yield model
 

@@ -7,7 +7,6 @@ written to it is. A writer is a module without whose projection the stream does 
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +19,7 @@ from polyrefuse_evaluation.forward_trace import (
     trace_forward,
     with_first,
 )
+from polyrefuse_evaluation.stream_hooks import hook_input
 from polyrefuse_evaluation.stream_watch import Named, watch_stream
 
 PROBED = 3
@@ -99,7 +99,7 @@ class StreamProbe:
         """
         with evaluation_mode(self.model), ExitStack() as stack:
             project = self._project
-            stack.callback(project_input(self.first_block, project).remove)
+            stack.callback(hook_input(self.first_block, project).remove)
             origin = [] if self.origin is None else [("", self.origin)]
             for _, module in (*origin, *writers):
                 hook = module.register_forward_hook(lambda m, a, out: with_first(out, project))
@@ -121,19 +121,6 @@ class StreamProbe:
         wide = x.float()
         basis = self.basis.to(x.device)
         return (wide - (wide @ basis.T) @ basis).to(x.dtype)
-
-
-def project_input(block: nn.Module, change: Callable[[Tensor], Tensor]) -> Any:
-    """Change the first tensor that a block is called with."""
-
-    def hook(
-        _: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if args:
-            return (change(args[0]), *args[1:]), kwargs
-        return args, {**kwargs, "hidden_states": change(kwargs["hidden_states"])}
-
-    return block.register_forward_pre_hook(hook, with_kwargs=True)
 
 
 def probed_writers(

@@ -94,7 +94,7 @@ def test_leaving_out_the_embedding_is_caught(make_model, architecture, dtype, mo
     model = make_model(architecture).to(dtype)
     stream = replace(find_residual_stream(model), origin=None)
     no_hook = RemovableHandle(OrderedDict())
-    monkeypatch.setattr(ablation, "_hook_input", lambda block, change: no_hook)
+    monkeypatch.setattr(ablation, "hook_input", lambda block, change: no_hook)
     proof = check_ablation(model, stream=stream)
     assert not proof.verified
     assert "model.layers.0" in [leak.site for leak in proof.leaks]

@@ -12,28 +12,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from polyrefuse.errors import ModelError
 from polyrefuse.prompts import Prompt
 from polyrefuse.results import BASELINE
 from polyrefuse_evaluation.ablation import ablate, add
-from polyrefuse_evaluation.answering import text_digest
-from polyrefuse_evaluation.generation import Completion, generate, plan_batches
+from polyrefuse_evaluation.answering import keep_batch, require_context
+from polyrefuse_evaluation.decoding import keep_halvings
+from polyrefuse_evaluation.generation import generate, plan_batches
 from polyrefuse_evaluation.geometry.groups import HARMFUL, HARMLESS, Array
 from polyrefuse_evaluation.geometry.options import GeometryOptions
 from polyrefuse_evaluation.geometry.places import Places
 from polyrefuse_evaluation.geometry.prompts import GeometryPrompts
-from polyrefuse_evaluation.judge_answers import judge_answers
 from polyrefuse_evaluation.judges import RegisteredJudge
-from polyrefuse_evaluation.judges.broken import has_reasoning
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.progress import progress_bar
-from polyrefuse_evaluation.run_directory import (
-    COMPLETIONS,
-    JUDGEMENTS,
-    CompletionRecord,
-    JudgementRecord,
-    RunDirectory,
-)
+from polyrefuse_evaluation.run_directory import JUDGEMENTS, JudgementRecord, RunDirectory
 from polyrefuse_evaluation.select_directions import render_rows
 
 ABLATE, ADD = "ablate", "add"
@@ -137,7 +129,16 @@ def answer_interventions(
             with intervention.on(loaded) if left else nullcontext():
                 for batch in left:
                     answers = generate(loaded, batch.sequences, options.max_new_tokens)
-                    _keep(run, intervention, batch, answers, judge, options.store_completions)
+                    keep_halvings(run, loaded)
+                    keep_batch(
+                        run,
+                        intervention.name,
+                        batch.number,
+                        batch.rows,
+                        answers,
+                        [judge],
+                        options.store_completions,
+                    )
                     advance(len(batch.rows))
     return sorted(run.read(JUDGEMENTS, JudgementRecord), key=lambda row: row.batch)
 
@@ -153,7 +154,7 @@ def _plan(
     for label in (HARMFUL, HARMLESS):
         rows = [row for x in prompts.analysed for row in prompts.sets.get(x, "test", label)]
         sequences = render_rows(loaded, rows)
-        _require_context(loaded, rows, sequences, options.max_new_tokens)
+        require_context(loaded, rows, sequences, options.max_new_tokens)
         plans[label] = [
             ([rows[i] for i in indices], [sequences[i] for i in indices])
             for indices in plan_batches(sequences, options.batch_tokens, options.max_new_tokens)
@@ -165,48 +166,3 @@ def _plan(
             batches.append(_Batch(number, rows, sequences))
             number += 1
         yield intervention, batches
-
-
-def _require_context(
-    loaded: LoadedModel,
-    rows: Sequence[Prompt],
-    sequences: Sequence[Sequence[int]],
-    max_new_tokens: int,
-) -> None:
-    limit = loaded.context_length
-    for row, sequence in zip(rows, sequences, strict=True):
-        if limit is not None and len(sequence) + max_new_tokens > limit:
-            raise ModelError(
-                f"{loaded.name}: prompt {row.id} ({row.language}) has {len(sequence)} tokens; with "
-                f"{max_new_tokens} new ones that exceeds the model's context of {limit}.",
-                "Lower --max-new-tokens.",
-            )
-
-
-def _keep(
-    run: RunDirectory,
-    intervention: Intervention,
-    batch: _Batch,
-    answers: Sequence[Completion],
-    judge: RegisteredJudge,
-    store_completions: bool,
-) -> None:
-    completions = [
-        CompletionRecord(
-            condition=intervention.name,
-            language=row.language,
-            label=row.label,
-            id=row.id,
-            batch=batch.number,
-            completion=answer.text if store_completions else None,
-            sha256=text_digest(answer.text),
-            tokens=len(answer.tokens),
-            finished=answer.finished,
-        )
-        for row, answer in zip(batch.rows, answers, strict=True)
-    ]
-    texts = [answer.text for answer in answers]
-    reasoning = [has_reasoning(text) for text in texts]
-    judgements = judge_answers([judge], completions, texts, batch.rows, reasoning)
-    run.append(COMPLETIONS, completions)
-    run.append(JUDGEMENTS, judgements)

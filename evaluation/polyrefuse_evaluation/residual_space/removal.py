@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from polyrefuse.errors import ModelError
-from polyrefuse_evaluation.ablation import _saving_forbidden, as_basis
+from polyrefuse_evaluation.ablation import as_basis, saving_forbidden
 from polyrefuse_evaluation.residual_stream import find_residual_stream
 
 
@@ -32,7 +32,7 @@ def remove(
     """
     stream = find_residual_stream(model)
     with ExitStack() as stack:
-        stack.enter_context(_saving_forbidden(model))
+        stack.enter_context(saving_forbidden(model))
         for layer, rows in directions.items():
             if not 0 <= layer < len(stream.blocks):
                 raise ModelError(f"layer {layer} is not in [0, {len(stream.blocks)}).")
