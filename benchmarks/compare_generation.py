@@ -6,7 +6,7 @@ drawn by seed, so that answers end at lengths from 0 to the limit. The planted m
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from statistics import mean, median
@@ -19,7 +19,7 @@ from benchmarks.bench_models import LANGUAGE, Bench
 from benchmarks.compare_selection import Cost
 from benchmarks.reference.generation import generate_as_published
 from polyrefuse.languages import LANGUAGES
-from polyrefuse_evaluation.ablation import ablate
+from polyrefuse_evaluation.answering import Condition, intervention
 from polyrefuse_evaluation.directions import random_direction
 from polyrefuse_evaluation.extraction import extract
 from polyrefuse_evaluation.generation import choose_plan, end_tokens, generate, use_plan
@@ -88,7 +88,7 @@ def compare_generation(
 
         def ours(direction: Tensor | None) -> list[list[int]]:
             answers: dict[int, list[int]] = {}
-            with _ablated(loaded, direction):
+            with intervention(loaded, Condition("", direction), "weights"):
                 for batch in plan.batches(prompts, batch_tokens, max_new_tokens):
                     made = generate(loaded, [prompts[index] for index in batch], max_new_tokens)
                     answers |= {i: list(a.tokens) for i, a in zip(batch, made, strict=True)}
@@ -129,24 +129,14 @@ def fast_path_ratio(
     with _no_end(loaded):
         generate(loaded, rows, FIXED_TOKENS)
         for _ in range(max(5, 2 * rounds)):
-            _, plain = _timed(lambda: generate(loaded, rows, FIXED_TOKENS))
+            with intervention(loaded, Condition(BASELINE, None), "weights"):
+                _, plain = _timed(lambda: generate(loaded, rows, FIXED_TOKENS))
             whole = time.perf_counter()
-            with _ablated(loaded, direction):
+            with intervention(loaded, Condition(ABLATED, direction), "weights"):
                 _, ablated = _timed(lambda: generate(loaded, rows, FIXED_TOKENS))
             projecting.append(time.perf_counter() - whole - ablated.seconds)
             ratios.append(_cost_of(loaded, ablated) / _cost_of(loaded, plain))
     return median(ratios), min(projecting)
-
-
-@contextmanager
-def _ablated(loaded: LoadedModel, direction: Tensor | None) -> Iterator[None]:
-    chosen = (
-        nullcontext()
-        if direction is None
-        else ablate(loaded.model, direction, method="weights", stream=loaded.stream)
-    )
-    with chosen:
-        yield
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from benchmarks.reference.selection import (
 from polyrefuse_evaluation.candidate_scores import select_candidate
 from polyrefuse_evaluation.extraction import Extraction, extract
 from polyrefuse_evaluation.forward_work import count_work
+from polyrefuse_evaluation.packed_linear import packed_linears
 from polyrefuse_evaluation.select_directions import render_rows
 from polyrefuse_evaluation.selection import RUNGS, Selection
 
@@ -70,7 +71,8 @@ def compare_selection(
     harmful, harmless = (render_rows(loaded, bench.train[x]) for x in ("harmful", "harmless"))
 
     def ours_extracts() -> Extraction:
-        return extract(loaded, bench.train, LANGUAGE, batch_tokens, bench.refusal_tokens)
+        with packed_linears(loaded.model):
+            return extract(loaded, bench.train, LANGUAGE, batch_tokens, bench.refusal_tokens)
 
     def reference_extracts() -> Tensor:
         return mean_differences(loaded, harmful, harmless)
@@ -82,7 +84,10 @@ def compare_selection(
     def ours_selects() -> Selection:
         tokens = bench.refusal_tokens
         candidates = extracted.candidates
-        return select_candidate(loaded, candidates, validation, tokens, batch_tokens, full_scores)
+        with packed_linears(loaded.model):
+            return select_candidate(
+                loaded, candidates, validation, tokens, batch_tokens, full_scores
+            )
 
     def reference_selects() -> ReferenceSelection:
         return select_as_published(

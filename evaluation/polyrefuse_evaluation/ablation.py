@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from polyrefuse.errors import ModelError
 from polyrefuse_evaluation.directions import RefusalDirection
+from polyrefuse_evaluation.packed_linear import is_packed
 from polyrefuse_evaluation.residual_stream import (
     ResidualStream,
     Writer,
@@ -160,8 +161,10 @@ class _Projection:
 
 
 def _projectable(writer: Writer) -> bool:
-    """Whether the linear map holds plain numbers: not quantised, sharded or offloaded."""
+    """Whether the linear map computes from plain numbers: not quantised, offloaded or packed."""
     weight = getattr(writer.linear, "weight", None)
+    if writer.linear is None or is_packed(writer.linear):
+        return False
     return type(weight) is nn.Parameter and weight.dtype in PLAIN and not weight.is_meta
 
 

@@ -4,11 +4,11 @@ Batches are planned once from the prompts alone; a resumed run skips those that 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from polyrefuse.errors import ModelError
 from polyrefuse.outcomes import Outcome
@@ -21,6 +21,7 @@ from polyrefuse_evaluation.judge_answers import ask_failed_again, judge_answers
 from polyrefuse_evaluation.judges import RegisteredJudge
 from polyrefuse_evaluation.judges.broken import has_reasoning
 from polyrefuse_evaluation.models import LoadedModel
+from polyrefuse_evaluation.packed_linear import packed_linears
 from polyrefuse_evaluation.progress import progress_bar
 from polyrefuse_evaluation.run_directory import (
     COMPLETIONS,
@@ -104,7 +105,9 @@ def answer_all(
     with progress_bar("Answering", sum(len(item.indices) for item in mine)) as advance:
         for condition in conditions:
             items = [item for item in mine if item.condition is condition]
-            with _intervention(loaded, condition, method) if items else nullcontext():
+            if not items:
+                continue
+            with intervention(loaded, condition, method):
                 for item in items:
                     chosen = [sequences[index] for index in item.indices]
                     answers = generate(loaded, chosen, max_new_tokens)
@@ -132,12 +135,15 @@ def read_judgements(run: RunDirectory, judges: Sequence[RegisteredJudge]) -> lis
     return sorted(rows, key=lambda row: (order.index(row.judge), row.batch))
 
 
-def _intervention(
-    loaded: LoadedModel, condition: Condition, method: Method
-) -> AbstractContextManager[nn.Module]:
-    if condition.direction is None:
-        return nullcontext(loaded.model)
-    return ablate(loaded.model, condition.direction, method=method, stream=loaded.stream)
+@contextmanager
+def intervention(loaded: LoadedModel, condition: Condition, method: Method) -> Iterator[None]:
+    """Put the model under a condition, and what it computes into packed linear maps."""
+    with ExitStack() as stack:
+        if condition.direction is not None:
+            ablated = ablate(loaded.model, condition.direction, method=method, stream=loaded.stream)
+            stack.enter_context(ablated)
+        stack.enter_context(packed_linears(loaded.model))  # after weights were projected
+        yield
 
 
 def require_context(

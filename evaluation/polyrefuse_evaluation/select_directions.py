@@ -24,6 +24,7 @@ from polyrefuse_evaluation.judges import RegisteredJudge
 from polyrefuse_evaluation.judges.types import JudgeInput
 from polyrefuse_evaluation.memory import in_smaller_batches
 from polyrefuse_evaluation.models import LoadedModel
+from polyrefuse_evaluation.packed_linear import packed_linears
 from polyrefuse_evaluation.progress import progress_bar
 from polyrefuse_evaluation.prompt_sets import PromptSets
 from polyrefuse_evaluation.refusal_score import RefusalTokens, discover_refusal_tokens
@@ -87,20 +88,21 @@ def select_directions(
     done = _read_done(run)
     missing = [code for code in sets.source_languages if code not in done]
     if missing:
-        tokens = _refusal_tokens(loaded, sets, judge, batch_tokens, refusal_tokens)
-        with progress_bar("Selecting directions", len(missing)) as advance:
-            for language in missing:
-                chosen, line = in_smaller_batches(
-                    "select",
-                    lambda budget, code=language: _select_language(  # type: ignore[misc]
-                        loaded, sets, code, tokens[code], budget, full_scores
-                    ),
-                    batch_tokens,
-                    memory_limit(loaded),
-                )
-                done[language] = chosen
-                _keep(run, done, line)
-                advance(1)
+        with packed_linears(loaded.model):
+            tokens = _refusal_tokens(loaded, sets, judge, batch_tokens, refusal_tokens)
+            with progress_bar("Selecting directions", len(missing)) as advance:
+                for language in missing:
+                    chosen, line = in_smaller_batches(
+                        "select",
+                        lambda budget, code=language: _select_language(  # type: ignore[misc]
+                            loaded, sets, code, tokens[code], budget, full_scores
+                        ),
+                        batch_tokens,
+                        memory_limit(loaded),
+                    )
+                    done[language] = chosen
+                    _keep(run, done, line)
+                    advance(1)
     return [done[language] for language in sets.source_languages]
 
 
@@ -137,7 +139,8 @@ def fit_candidates(
     loaded: LoadedModel, sets: PromptSets, language: str, batch_tokens: int
 ) -> CandidateDirections:
     """Return the differences in means of one language's train prompts, in one pass over them."""
-    return _extract(loaded, sets, language, batch_tokens, ()).candidates
+    with packed_linears(loaded.model):  # as `select_directions` computes them
+        return _extract(loaded, sets, language, batch_tokens, ()).candidates
 
 
 def _extract(

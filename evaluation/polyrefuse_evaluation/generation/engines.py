@@ -7,11 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from polyrefuse_evaluation.generation.completion import Decoded, cut_at_end, end_tokens
 from polyrefuse_evaluation.generation.plan import Engine
 from polyrefuse_evaluation.generation.rows import GreedyRows
 from polyrefuse_evaluation.memory import is_out_of_memory
 from polyrefuse_evaluation.models import LoadedModel
+from polyrefuse_evaluation.packed_linear import plainly
+
+NEAR = 1e-4
+"""Difference of two logits, relative to the largest, that rounding in float32 could turn round."""
 
 Sequences = Sequence[Sequence[int]]
 DecodeBatch = Callable[[LoadedModel, Sequences, int], list[Decoded]]
@@ -50,8 +56,23 @@ def decode_rows(
     max_new_tokens: int,
     limits: Sequence[int] | None = None,
 ) -> list[Decoded]:
-    """Decode a batch that finished rows leave; `limits` may set a limit for each row."""
-    rows = GreedyRows(end_tokens(loaded), limits or [max_new_tokens] * len(sequences))
+    """Decode a batch that finished rows leave; `limits` may set a limit for each row.
+
+    Where rounding could decide between two tokens, in full precision, the row is computed once more
+    on its own: what stands beside it in the batch, and by which kernels, changes no answer.
+    """
+
+    def settle(row: int, said: Sequence[int]) -> int:
+        with plainly():
+            return int(loaded.last_logits([[*sequences[row], *said]])[0].argmax())
+
+    exact = loaded.model.dtype in (torch.float32, torch.float64)
+    rows = GreedyRows(
+        end_tokens(loaded),
+        limits or [max_new_tokens] * len(sequences),
+        settle if exact else None,
+        NEAR,
+    )
     with plain_greedy(loaded, max_new_tokens):
         loaded.model.generate(**_inputs(loaded, sequences), custom_generate=rows)  # type: ignore[operator]
     return rows.answers

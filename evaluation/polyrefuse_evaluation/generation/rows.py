@@ -4,7 +4,7 @@ It is run by `model.generate(custom_generate=...)`, which prepares inputs, posit
 cache as it does for its own loop, so that every architecture is decoded as transformers means it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -18,6 +18,9 @@ BY_ROW = ("attention_mask", "token_type_ids", "position_ids")
 LEAVE_AT = 8
 """Rows leave when one in so many has finished: copying the cache costs a tenth of a step."""
 
+Settle = Callable[[int, Sequence[int]], int]
+"""From a row's number and the tokens it has said to its next token, found on its own."""
+
 
 class GreedyRows:
     """A decoding loop for one call of `model.generate`; afterwards `answers` holds the result.
@@ -25,11 +28,23 @@ class GreedyRows:
     Args:
         ends: tokens that end an answer.
         limits: most tokens of each row's answer.
+        settle: decides where two tokens are so near that company in the batch could turn them
+            round; None leaves it to the batch.
+        near: difference of two logits, relative to the largest, that counts as near.
     """
 
-    def __init__(self, ends: frozenset[int], limits: Sequence[int]) -> None:
+    def __init__(
+        self,
+        ends: frozenset[int],
+        limits: Sequence[int],
+        settle: Settle | None = None,
+        near: float = 0.0,
+    ) -> None:
         self.ends = ends
         self.limits = list(limits)
+        self.settle = settle
+        self.near = near
+        self.settled = 0  # how often `settle` was asked
         self.rows: list[list[int]] = [[] for _ in limits]
         self.row_steps = 0  # rows in the batch, summed over steps: the work that was done
 
@@ -55,13 +70,13 @@ class GreedyRows:
         with model._optimize_model_for_decode():
             while True:
                 state = model._update_model_kwargs_for_generation(outputs, state)
-                tokens = outputs.logits[:, -1].to(torch.float32).argmax(dim=-1)
+                chosen = self._choose(batch, outputs.logits[:, -1].to(torch.float32))
                 del outputs  # its logits may be large
                 self.row_steps += len(batch)
-                waiting = self._take(batch, tokens.tolist())
+                waiting = self._take(batch, chosen)
                 if not waiting:
                     return input_ids
-                tokens = tokens.to(input_ids.device)
+                tokens = torch.tensor(chosen, device=input_ids.device)
                 input_ids = torch.cat([input_ids, tokens[:, None]], dim=1)
                 if LEAVE_AT * (len(batch) - len(waiting)) >= len(batch) and _separable(state):
                     input_ids = _keep(input_ids, state, waiting)
@@ -71,13 +86,31 @@ class GreedyRows:
                 )
                 outputs = model(**inputs, return_dict=True)
 
+    def _choose(self, batch: list[int], logits: Tensor) -> list[int]:
+        """Return the next token of each place from its logits (rows, vocabulary)."""
+        if self.settle is None:
+            return logits.argmax(dim=-1).tolist()
+        best, order = logits.topk(2, dim=-1)
+        near = best[:, 0] - best[:, 1] <= self.near * logits.abs().amax(dim=-1)
+        chosen: list[int] = order[:, 0].tolist()
+        for place in near.nonzero().flatten().tolist():
+            row = batch[place]
+            if self._wants_more(row):
+                chosen[place] = self.settle(row, self.rows[row])
+                self.settled += 1
+        return chosen
+
+    def _wants_more(self, row: int) -> bool:
+        said = self.rows[row]
+        return len(said) < self.limits[row] and not (said and said[-1] in self.ends)
+
     def _take(self, batch: list[int], tokens: list[int]) -> list[int]:
         """Add the new tokens to rows that still want them; return the places that go on."""
         waiting = []
         for place, (row, token) in enumerate(zip(batch, tokens, strict=True)):
-            said = self.rows[row]
-            if len(said) >= self.limits[row] or (said and said[-1] in self.ends):
+            if not self._wants_more(row):
                 continue  # it had finished, and waits for others to leave with
+            said = self.rows[row]
             said.append(token)
             if token not in self.ends and len(said) < self.limits[row]:
                 waiting.append(place)

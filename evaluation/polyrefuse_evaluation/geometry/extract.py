@@ -24,6 +24,7 @@ from polyrefuse_evaluation.geometry.groups import (
 from polyrefuse_evaluation.geometry.prompts import SPLIT
 from polyrefuse_evaluation.geometry.store import ActivationStore, Batch
 from polyrefuse_evaluation.models import LoadedModel
+from polyrefuse_evaluation.packed_linear import packed_linears
 from polyrefuse_evaluation.progress import progress_bar
 from polyrefuse_evaluation.prompt_sets import PromptSets
 from polyrefuse_evaluation.select_directions import render_rows
@@ -53,7 +54,8 @@ def extract(
     ]
     if not work:
         return
-    with progress_bar("Recording activations", sum(len(rows) for _, _, rows in work)) as advance:
+    total = sum(len(rows) for _, _, rows in work)
+    with packed_linears(loaded.model), progress_bar("Recording activations", total) as advance:
         for language, label, rows in work:
             done = _record_rows(loaded, rows, store, batch_tokens)
             store.write(language, label, len(rows), done)

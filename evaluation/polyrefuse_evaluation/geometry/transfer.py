@@ -24,6 +24,7 @@ from polyrefuse_evaluation.geometry.places import Places
 from polyrefuse_evaluation.geometry.prompts import GeometryPrompts
 from polyrefuse_evaluation.judges import RegisteredJudge
 from polyrefuse_evaluation.models import LoadedModel
+from polyrefuse_evaluation.packed_linear import packed_linears
 from polyrefuse_evaluation.progress import progress_bar
 from polyrefuse_evaluation.run_directory import JUDGEMENTS, JudgementRecord, RunDirectory
 from polyrefuse_evaluation.select_directions import render_rows
@@ -126,7 +127,9 @@ def answer_interventions(
     with progress_bar("Answering", missing) as advance:
         for intervention, batches in plans:
             left = [batch for batch in batches if batch.number not in whole]
-            with intervention.on(loaded) if left else nullcontext():
+            if not left:
+                continue
+            with intervention.on(loaded), packed_linears(loaded.model):
                 for batch in left:
                     answers = generate(loaded, batch.sequences, options.max_new_tokens)
                     keep_halvings(run, loaded)

@@ -6,12 +6,11 @@ again, at the position and layer that the result names.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse.results import BASELINE, RANDOM, Result, ablation_condition
-from polyrefuse_evaluation.ablation import Method, ablate
-from polyrefuse_evaluation.answering import Condition
+from polyrefuse_evaluation.ablation import Method
+from polyrefuse_evaluation.answering import Condition, intervention
 from polyrefuse_evaluation.directions import random_direction
 from polyrefuse_evaluation.generation import generate, plan_batches
 from polyrefuse_evaluation.leaderboard.rescore import CompletionKey
@@ -66,11 +65,12 @@ def regenerate(
     for key in wanted:
         by_condition[key[0]].append(key)
     settings = result.settings
+    method: Method = "weights" if settings.ablation_method == "weights" else "hooks"
     texts: dict[CompletionKey, str] = {}
     with progress_bar("Asking again", len(wanted)) as advance:
         for name, keys in by_condition.items():
             sequences = render_rows(loaded, [prompts[language, id_] for _, language, id_ in keys])
-            with _intervene(loaded, _condition(loaded, sets, result, name), result):
+            with intervention(loaded, _condition(loaded, sets, result, name), method):
                 for batch in plan_batches(
                     sequences, settings.batch_tokens or 16_384, settings.max_new_tokens
                 ):
@@ -79,15 +79,6 @@ def regenerate(
                     texts |= {keys[at]: one.text for at, one in zip(batch, answers, strict=True)}
                     advance(len(batch))
     return texts
-
-
-def _intervene(
-    loaded: LoadedModel, condition: Condition, result: Result
-) -> AbstractContextManager[object]:
-    if condition.direction is None:
-        return nullcontext()
-    method: Method = "weights" if result.settings.ablation_method == "weights" else "hooks"
-    return ablate(loaded.model, condition.direction, method=method, stream=loaded.stream)
 
 
 def _condition(loaded: LoadedModel, sets: PromptSets, result: Result, name: str) -> Condition:

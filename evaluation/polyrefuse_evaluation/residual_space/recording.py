@@ -22,6 +22,7 @@ from polyrefuse_evaluation.geometry.tables import FOLDER, read_table, write_tabl
 from polyrefuse_evaluation.judges import RegisteredJudge
 from polyrefuse_evaluation.judges.types import JudgeInput
 from polyrefuse_evaluation.models import LoadedModel
+from polyrefuse_evaluation.packed_linear import packed_linears
 from polyrefuse_evaluation.progress import progress_bar
 from polyrefuse_evaluation.prompt_sets import PromptSets
 from polyrefuse_evaluation.residual_space.pair import SIDES, CheckpointPair, Side
@@ -210,7 +211,8 @@ def answer_rows(
     """
     verdicts: dict[int, AnswerRow] = {}
     for indices in plan_batches(sequences, batch_tokens, max_new_tokens):
-        answers = generate(loaded, [sequences[index] for index in indices], max_new_tokens)
+        with packed_linears(loaded.model):
+            answers = generate(loaded, [sequences[index] for index in indices], max_new_tokens)
         inputs = [
             JudgeInput(rows[index].language, answer.text, rows[index].prompt, rows[index].prompt_en)
             for index, answer in zip(indices, answers, strict=True)

@@ -5,7 +5,7 @@ import torch
 
 from polyrefuse_evaluation.ablation import ablate
 from polyrefuse_evaluation.directions import random_direction
-from polyrefuse_evaluation.generation import rows
+from polyrefuse_evaluation.generation import engines, rows
 from polyrefuse_evaluation.generation.engines import decode_rows, decode_single, plain_greedy
 from polyrefuse_evaluation.generation.rows import GreedyRows
 
@@ -149,3 +149,29 @@ def test_a_layer_with_room_holds_what_a_plain_one_holds():
         rooms.add(roomy._key_room.data_ptr())
     assert plain.get_seq_length() == roomy.get_seq_length() == ROOM + 24
     assert len(rooms) == 3  # at the start, when rows left, and when it was full
+
+
+@pytest.fixture
+def undecided(make):
+    """Tokens in pairs of nearly the same logit, and noise that comes with company in a batch."""
+    loaded = make("llama", tie_word_embeddings=False)
+    head = loaded.model.get_output_embeddings()
+    with torch.no_grad():
+        head.weight[1::2] = head.weight[::2] * (1 + 1e-6)
+
+    def noise(_, args, output):
+        shaken = output + 1e-5 * torch.randn(output.shape, generator=generator)
+        return shaken if len(args[0]) > 1 else output
+
+    generator = torch.Generator().manual_seed(0)
+    head.register_forward_hook(noise)
+    return loaded
+
+
+def test_near_ties_are_settled_alone(undecided):
+    assert together(undecided) == alone(undecided)
+
+
+def test_unsettled_ties_depend_on_the_batch(undecided, monkeypatch):
+    monkeypatch.setattr(engines, "NEAR", 0.0)
+    assert together(undecided) != alone(undecided)
