@@ -9,10 +9,10 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,13 +29,13 @@ from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.planted_batches import Batch, Group, run_pass
 from polyrefuse_evaluation.planted_texts import COMPLIANCES, REFUSALS, TWO_GROUPS, UNALIGNED
 from polyrefuse_evaluation.planted_tokenizer import build_tokenizer, encode_lesson
-from polyrefuse_evaluation.planted_training import Curriculum, train
+from polyrefuse_evaluation.planted_training import Curriculum, reproducibly, train
 from polyrefuse_evaluation.progress import progress_bar
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-PLANTED_VERSION = 1
+PLANTED_VERSION = 2
 VARIANTS = ("single", "two", "none")
 HIDDEN_SIZE = 128
 LAYERS = 4
@@ -92,7 +92,9 @@ def planted_pair(variant: str = "single", seed: int = 0) -> PlantedPair:
 def load_planted(name: str, seed: int = 0) -> LoadedModel:
     """Load ``planted``, ``planted:two``, ``planted:none`` or ``planted:base``.
 
-    ``planted:residual`` and ``planted:residual-base`` are those of planted_residual.py.
+    Other weights have other names: of seed 1, ``planted`` is called ``planted:single-1``, and that
+    name loads it whatever `seed` is. ``planted:residual`` and ``planted:residual-base`` are those
+    of planted_residual.py.
 
     Raises:
         ModelError: unknown variant.
@@ -100,6 +102,8 @@ def load_planted(name: str, seed: int = 0) -> LoadedModel:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     wanted = name.partition(":")[2] or "single"
+    if numbered := re.fullmatch(r"(.+)-([0-9]{1,6})", wanted):
+        wanted, seed = numbered[1], int(numbered[2])
     if wanted.startswith("residual"):
         from polyrefuse_evaluation.planted_residual import load_planted_residual
 
@@ -109,6 +113,8 @@ def load_planted(name: str, seed: int = 0) -> LoadedModel:
     folder = pair.folder / side
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+    if seed:
+        name = f"planted:{wanted}-{seed}"
     tokenizer.name_or_path = name
     vectors = pair.vectors if side == "tuned" else {}
     return LoadedModel(model, tokenizer, name, None, wanted, vectors)
@@ -165,7 +171,7 @@ def _train_pair(folder: Path, prompts: Sequence[Prompt], variant: str, seed: int
     ]
     steps = TUNED_STEPS[variant]
     label = f"Training the planted model ({variant}, seed {seed})"
-    with _seeded(seed), progress_bar(label, BASE_STEPS + 2 * steps) as advance:
+    with reproducibly(seed), progress_bar(label, BASE_STEPS + 2 * steps) as advance:
         model = _new_model(tokenizer)
         learner = partial(
             train, model, lessons, per_stratum=3, learning_rate=LEARNING_RATE, seed=seed
@@ -212,11 +218,3 @@ def _new_model(tokenizer: "PreTrainedTokenizerFast") -> "LlamaForCausalLM":
 def _save(folder: Path, model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast") -> None:
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch for the training and give the caller's random state back."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield

@@ -11,8 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,7 +42,7 @@ from polyrefuse_evaluation.planted_residual_training import (
 )
 from polyrefuse_evaluation.planted_texts import COMPLIANCES, REFUSALS
 from polyrefuse_evaluation.planted_tokenizer import build_tokenizer, encode_lesson
-from polyrefuse_evaluation.planted_training import train
+from polyrefuse_evaluation.planted_training import reproducibly, train
 from polyrefuse_evaluation.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -153,7 +152,7 @@ def train_pair(folder: Path, prompts: Sequence[Prompt], seed: int) -> None:
     lessons, carriers = _lessons(tokenizer, prompts)
     label = f"Training the planted residual pair (seed {seed})"
     with (
-        _reproducibly(seed),
+        reproducibly(seed),
         progress_bar(label, BASE_STEPS + TUNED_STEPS) as advance,
     ):
         model = _new_model(tokenizer)
@@ -169,19 +168,6 @@ def train_pair(folder: Path, prompts: Sequence[Prompt], seed: int) -> None:
         )
         polish(model, lessons, curriculum)
         _save(folder / "tuned", model, tokenizer)
-
-
-@contextmanager
-def _reproducibly(seed: int) -> Iterator[None]:
-    """Seed torch and use one thread: the same bits on any number of cores, and no slower here."""
-    threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
 
 
 def _tokenizer(prompts: Sequence[Prompt]) -> "PreTrainedTokenizerFast":

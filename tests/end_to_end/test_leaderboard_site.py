@@ -1,8 +1,9 @@
-"""From two planted models to what a visitor reads: evaluate, submit, verify, build, look."""
+"""From planted models of two seeds to what a visitor reads: evaluate, submit, verify, look."""
 
 import csv
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,17 +16,17 @@ from polyrefuse_evaluation.leaderboard.submission import make_submission
 from polyrefuse_evaluation.leaderboard.verify import verify
 from tests.support.browser import chromium, origin, serve
 
-MODELS = ("planted", "planted:two")
+MODELS = {"planted": 0, "planted:single-1": 1}  # name: seed
 OPTIONS = Options(languages="ar,en,yo", source_languages="en", limit=6, max_new_tokens=24)
 
 
 @pytest.fixture(scope="module")
 def submitted(tmp_path_factory) -> Path:
-    """Evaluate two planted models and submit both; return the folder of results."""
+    """Evaluate the planted models of two seeds and submit both; return the folder of results."""
     out = tmp_path_factory.mktemp("leaderboard")
-    for model in MODELS:
-        run = out / model.replace(":", "-")
-        evaluate(model, run, options=OPTIONS)
+    for seed in MODELS.values():
+        run = out / f"seed-{seed}"
+        evaluate("planted", run, options=replace(OPTIONS, seed=seed))
         make_submission(run, out / "results")
     return out / "results"
 
@@ -78,12 +79,12 @@ def test_a_visitor_sorts_filters_opens_compares_and_reads(browser, submitted, si
     assert names() == sorted(MODELS)
     find("css selector", "th.name button").click()
     assert names() == sorted(MODELS, reverse=True)
-    find("name", "q").send_keys("two")
-    assert names() == ["planted:two"]
+    find("name", "q").send_keys("single-1")
+    assert names() == ["planted:single-1"]
     assert browser.axe() == []
 
     find("css selector", "#ranking-table tbody th.name a").click()
-    assert find("css selector", "h1").text == "planted:two"
+    assert find("css selector", "h1").text == "planted:single-1"
     assert "a self-test" in find("css selector", "main").text
     assert browser.axe() == []
 

@@ -77,6 +77,13 @@ def test_the_pair_is_cached_and_not_trained_again(monkeypatch):
     assert planted_pair("single").folder == folder
 
 
+def test_the_weights_of_another_seed_have_another_name():
+    one, same = load_model("planted", seed=1), load_model("planted:single-1")
+    assert one.name == same.name == "planted:single-1"
+    assert one.weights_digest == same.weights_digest != load_model("planted").weights_digest
+    assert torch.equal(one.planted_vectors["en"], planted_vectors("single", 1)["en"])
+
+
 def test_unknown_variants_are_named():
     with pytest.raises(ModelError, match=r"unknown planted variant 'triple'.*single, two, none"):
         load_model("planted:triple")

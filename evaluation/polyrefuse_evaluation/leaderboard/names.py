@@ -12,7 +12,7 @@ NAME = re.compile(rf"{PART}(?:/{PART})?(?::[A-Za-z0-9][A-Za-z0-9-]{{0,39}})?")
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-PLANTED = re.compile(r"planted(?::[a-z-]{1,20})?")
+PLANTED = re.compile(r"planted(?::[a-z-]{1,20}(?:[0-9]{1,6})?)?")
 
 
 def is_public_name(name: str) -> bool:
