@@ -5,7 +5,6 @@ target's name once it is on the disk. After SIGKILL it is left there; the next w
 target removes it. Raises plain `OSError`; callers say what it means. Knows nothing of contents.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -64,7 +63,6 @@ def whole_folder(target: Path) -> Iterator[Path]:
         OSError: it cannot be written; what was at `target` is still there.
         BusyError: another process is writing `target`.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial, old = partial_of(target), target.with_name(f".{target.name}{OLD}")
     held = _hold(partial, target)
     try:
@@ -85,7 +83,7 @@ def whole_folder(target: Path) -> Iterator[Path]:
         raise
     finally:
         os.close(held)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
 
 
 def settle_folder(target: Path) -> None:
@@ -97,7 +95,7 @@ def settle_folder(target: Path) -> None:
     old = target.with_name(f".{target.name}{OLD}")
     if old.exists() and not target.exists():
         old.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+    _remove(old)
 
 
 def remove_partials(folder: Path) -> None:
@@ -124,8 +122,10 @@ def _hold(partial: Path, target: Path) -> int:
 
     The lock is on the folder itself, so nothing stays of it.
     """
+    import fcntl  # here, so that reading a dataset needs no Unix
+
     while True:
-        partial.mkdir(exist_ok=True)
+        partial.mkdir(parents=True, exist_ok=True)
         held = os.open(partial, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -141,6 +141,13 @@ def _hold(partial: Path, target: Path) -> int:
             if os.fstat(held).st_ino == partial.stat().st_ino:
                 return held
         os.close(held)  # renamed to the target since it was opened
+
+
+def _remove(path: Path) -> None:
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _clear(folder: Path) -> None:

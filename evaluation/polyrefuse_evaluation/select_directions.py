@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors.torch import load_file, save
 
+from polyrefuse.atomic import write_whole
 from polyrefuse.languages import LANGUAGES
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import LABELS, Prompt
@@ -243,7 +244,5 @@ def _keep(run: RunDirectory, done: dict[str, SelectedDirection], line: Selection
     }
     path = run.path / DIRECTIONS
     with io_errors(path):
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_bytes(save(vectors))
-        partial.replace(path)
+        write_whole(path, save(vectors))
     run.append(SELECTION, [line])
