@@ -21,6 +21,7 @@ from polyrefuse.errors import RunDirectoryError
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import Label
 from polyrefuse.run_lock import LOCK, hold_lock
+from polyrefuse_evaluation.input_files import InputFiles
 from polyrefuse_evaluation.record_lines import append_lines, is_torn, whole_lines
 
 SETTINGS, RESULT = "settings.json", "result.json"
@@ -91,10 +92,24 @@ class RunDirectory:
     def __init__(self, path: Path, worker: int = 0) -> None:
         self.path = path
         self.worker = worker
+        self._inputs: list[InputFiles] = []
 
     def join(self, worker: int) -> "RunDirectory":
         """Return the run as another process writes to it: what it appends goes to its own files."""
         return RunDirectory(self.path, worker)
+
+    def watch(self, *inputs: InputFiles) -> None:
+        """Name the files that the run reads, as they were before they were read."""
+        self._inputs += inputs
+
+    def require_inputs(self) -> None:
+        """Call before what was made of the inputs is kept.
+
+        Raises:
+            RunDirectoryError: an input was changed since the run began; names the file.
+        """
+        for files in self._inputs:
+            files.require_unchanged()
 
     def write_text(self, name: str, text: str) -> None:
         """Write a whole file atomically."""
@@ -167,7 +182,11 @@ class RunDirectory:
     ) -> None:
         """Write the rows of whole batches, in order of their batches, unless they are there."""
         kept = sorted((row for row in rows if row.batch in whole), key=lambda row: row.batch)
-        data = "".join(row.model_dump_json() + "\n" for row in kept)
+        self.rewrite(name, kept)
+
+    def rewrite(self, name: str, rows: Sequence[BaseModel]) -> None:
+        """Write an append-only file anew, if it holds anything else than these rows."""
+        data = "".join(row.model_dump_json() + "\n" for row in rows)
         path = self.path / name
         if data.encode("utf-8") != (path.read_bytes() if path.is_file() else b""):
             self.write_text(name, data)

@@ -72,7 +72,7 @@ def read_table(folder: Path, name: str, row: type[Row]) -> list[Row]:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise RunDirectoryError(
-            f"{path}: cannot be read ({error}).", "Run 'polyrefuse geometry' again."
+            f"{path}: cannot be read ({error}).", "Remove it and run the same command again."
         ) from error
     if table.schema != schema(row):
         raise RunDirectoryError(
