@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from polyrefuse.atomic import whole_folder
 from polyrefuse.dataset import SAMPLE_FOLDER
 from polyrefuse.errors import DatasetError
 
@@ -20,14 +21,9 @@ def export_sample(folder: Path) -> int:
             raise DatasetError(f"{folder}: is a file, not a folder.", "Name a new folder.")
         if folder.exists() and any(folder.iterdir()):
             raise DatasetError(f"{folder}: exists and is not empty.", "Name a new folder.")
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copytree(SAMPLE_FOLDER / "data", folder / "data")
-            shutil.copy(SAMPLE_FOLDER / "README.md", folder / "README.md")
-        except BaseException:
-            shutil.rmtree(folder / "data", ignore_errors=True)
-            (folder / "README.md").unlink(missing_ok=True)
-            raise
+        with whole_folder(folder.resolve()) as fresh:
+            shutil.copytree(SAMPLE_FOLDER / "data", fresh / "data")
+            shutil.copy(SAMPLE_FOLDER / "README.md", fresh / "README.md")
     return sum(1 for path in folder.rglob("*") if path.is_file())
 
 

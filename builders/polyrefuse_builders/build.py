@@ -22,6 +22,7 @@ from polyrefuse_builders.build_translation import choose_engine, translate_engli
 from polyrefuse_builders.sources.manifest import Source
 from polyrefuse_builders.sources.prepare import Prepared, prepare
 from polyrefuse_builders.sources.recipe import Recipe, read_recipe
+from polyrefuse_builders.state_folder import open_state
 from polyrefuse_builders.translation import Engine, TranslationCache, TranslationOutcome
 from polyrefuse_builders.validation import (
     ValidationReport,
@@ -104,20 +105,21 @@ def run_build(
     targets = _targets(recipe, languages)
     translator = _engine(recipe, engine, targets)
     state = state or out.expanduser().absolute().with_name(f"{out.name}.build")
-    _require_state_folder(state)
-    say = _announce if progress else _be_silent
-    say(f"reading {len(sources)} sources")
-    canary = recipe.canary or CANARY
-    prepared = prepare(recipe, sources, state, mirror=mirror, limit=limit, canary=canary)
-    say(f"translating {len(prepared.prompts)} prompts into {', '.join(targets) or 'no language'}")
-    with TranslationCache(cache or state / "translations.sqlite") as kept:
-        outcome = translate_english(
-            prepared.prompts, targets, translator, kept, retry=retry_failed, progress=progress
-        )
-    say("validating")
-    report = _finish(recipe, sources, prepared, outcome, out, state)
-    say(f"wrote {len(report.prompts)} rows to {out}")
-    return report
+    with open_state(state):
+        say = _announce if progress else _be_silent
+        say(f"reading {len(sources)} sources")
+        canary = recipe.canary or CANARY
+        prepared = prepare(recipe, sources, state, mirror=mirror, limit=limit, canary=canary)
+        into = ", ".join(targets) or "no language"
+        say(f"translating {len(prepared.prompts)} prompts into {into}")
+        with TranslationCache(cache or state / "translations.sqlite") as kept:
+            outcome = translate_english(
+                prepared.prompts, targets, translator, kept, retry=retry_failed, progress=progress
+            )
+        say("validating")
+        report = _finish(recipe, sources, prepared, outcome, out, state)
+        say(f"wrote {len(report.prompts)} rows to {out}")
+        return report
 
 
 def _finish(
@@ -154,16 +156,6 @@ def _engine(recipe: Recipe, engine: Engine | str | None, targets: Sequence[str])
         engine = recipe.engine
     settings = recipe.engine_settings if engine == recipe.engine else {}
     return choose_engine(engine, targets, settings)
-
-
-def _require_state_folder(state: Path) -> None:
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatasetError(
-            f"{state}: the folder for what a build remembers cannot be made ({error.strerror}).",
-            "Free some space, or name another folder with --state.",
-        ) from error
 
 
 def _announce(line: str) -> None:

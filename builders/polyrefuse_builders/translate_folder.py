@@ -18,6 +18,7 @@ from polyrefuse_builders.build_translation import choose_engine, translate_engli
 from polyrefuse_builders.card import render_card_about
 from polyrefuse_builders.documents.about import read_about
 from polyrefuse_builders.errata_summary import sorted_errata
+from polyrefuse_builders.state_folder import open_state
 from polyrefuse_builders.translation import Engine, TranslationCache, TranslationOutcome
 from polyrefuse_builders.validation import (
     ValidationReport,
@@ -85,11 +86,12 @@ def translate_folder(
     old = read_prompts(folder)
     english = _english_rows(folder, old, targets)
     state = out.expanduser().absolute().with_name(f"{out.name}.build")
-    with TranslationCache(cache or state / "translations.sqlite") as kept:
-        outcome = translate_english(
-            english, targets, translator, kept, retry=retry_failed, progress=progress
-        )
-    return _finish(folder, out, old, outcome, state)
+    with open_state(state):
+        with TranslationCache(cache or state / "translations.sqlite") as kept:
+            outcome = translate_english(
+                english, targets, translator, kept, retry=retry_failed, progress=progress
+            )
+        return _finish(folder, out, old, outcome, state)
 
 
 def _english_rows(folder: Path, rows: Sequence[Prompt], targets: Sequence[str]) -> list[Prompt]:

@@ -4,12 +4,11 @@ Everything is written to a sibling first and then renamed into place. A folder i
 all it holds is what this function writes, so a wrong path costs nobody their files.
 """
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from uuid import uuid4
 
+from polyrefuse.atomic import settle_folder, whole_folder
 from polyrefuse.errors import DatasetError
 from polyrefuse.folder import write_jsonl, write_prompts
 from polyrefuse.invariants import Erratum
@@ -50,32 +49,14 @@ def write_dataset_folder(
     if not prompts:
         raise DatasetError(f"{folder}: there are no prompts to write.", "Check the source.")
     with _disk_errors(folder):
+        settle_folder(folder)
         _require_replaceable(folder, {*extra_files, *EXTRA_FILES})
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = folder.with_name(f".{folder.name}.{uuid4().hex[:8]}.new")
-        try:
+        with whole_folder(folder) as fresh:
             write_prompts(fresh, prompts)
             if errata:
                 write_jsonl(fresh / "errata.jsonl", errata)
             for name, text in {**extra_files, "README.md": card_text}.items():
                 (fresh / name).write_text(text, encoding="utf-8", newline="\n")
-            _put_in_place(fresh, folder)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _put_in_place(fresh: Path, folder: Path) -> None:
-    """Rename `fresh` to `folder`; an older folder is put back if that fails."""
-    old = folder.with_name(fresh.name.removesuffix(".new") + ".old")
-    if folder.exists():
-        folder.rename(old)
-    try:
-        fresh.rename(folder)
-    except BaseException:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _require_replaceable(folder: Path, extra_files: set[str]) -> None:

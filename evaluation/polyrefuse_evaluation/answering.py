@@ -183,7 +183,7 @@ def keep_batch(
     """Have the answers of a batch judged, and append them and the verdicts to the run.
 
     Raises:
-        RunDirectoryError: they cannot be written.
+        RunDirectoryError: they cannot be written, or model or prompts are no longer the run's.
     """
     completions = [
         CompletionRecord(
@@ -208,6 +208,7 @@ def keep_batch(
         for c, a in zip(completions, answers, strict=True)
         if a.failure
     }
+    run.require_inputs()
     run.append(COMPLETIONS, completions)
     run.append(JUDGEMENTS, [_unless_failed(row, failures) for row in judgements])
 

@@ -95,6 +95,7 @@ def evaluate(
         _require_known_tokens(model, options)
         settings = settings_on_disk(model, sets, options, judges)
         with open_shared_run(Path(out), settings, workers) as run:
+            run.watch(model.files, sets.files)
             return _run(model, sets, judges, run, options, workers, started)
 
 
@@ -132,6 +133,7 @@ def _run(
         )
 
     def summarise() -> Result:
+        run.require_inputs()
         result = compose_result(
             read_judgements(run, judges),
             sets,

@@ -16,6 +16,7 @@ from torch import Tensor
 from polyrefuse.errors import ModelError
 from polyrefuse_evaluation.chat import ChatFormat, find_chat_format, pad_left, position_ids
 from polyrefuse_evaluation.decoder_layout import input_device, text_config
+from polyrefuse_evaluation.input_files import InputFiles, checkpoint_files, watch
 from polyrefuse_evaluation.placement import DeviceMap, is_placed, placement_options, weights
 from polyrefuse_evaluation.residual_stream import ResidualStream, find_residual_stream
 
@@ -36,6 +37,7 @@ class LoadedModel:
         revision: commit of a Hub model, None for a folder.
         planted: ground truth of a planted model: variant and vectors (k, hidden) by name.
         system_prompt: text of the system turn before every prompt; None for none.
+        files: the files of the checkpoint's folder, as they were before they were read.
     """
 
     model: "PreTrainedModel"
@@ -45,6 +47,7 @@ class LoadedModel:
     planted_variant: str | None = None
     planted_vectors: dict[str, Tensor] = field(default_factory=dict)
     system_prompt: str | None = None
+    files: InputFiles = field(default_factory=InputFiles)
 
     @cached_property
     def chat(self) -> ChatFormat:
@@ -139,6 +142,7 @@ def load_model(
         planted.system_prompt = system_prompt
         planted.__dict__.pop("chat", None)  # rendered without it
         return planted
+    files = watch(checkpoint_files(name))
     folder = None if offload_folder is None else str(offload_folder)
     placement = placement_options(name, device, device_map, quantization, folder)
     loaded = LoadedModel(
@@ -147,6 +151,7 @@ def load_model(
         name,
         revision,
         system_prompt=system_prompt,
+        files=files,
     )
     loaded.revision = getattr(loaded.model.config, "_commit_hash", None) or revision
     if chat_template is not None:

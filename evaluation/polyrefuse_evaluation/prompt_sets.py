@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from polyrefuse.dataset import SAMPLE_FOLDER, SAMPLE_NAME, resolve_folder
@@ -12,6 +12,7 @@ from polyrefuse.invariants import find_violations, unlisted
 from polyrefuse.languages import parse_languages
 from polyrefuse.prompts import LABELS, SPLITS, Prompt
 from polyrefuse.results import DatasetRecord
+from polyrefuse_evaluation.input_files import InputFiles, watch
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,14 @@ class PromptSets:
         languages: languages to evaluate, in order.
         source_languages: languages to fit directions on, in order.
         record: what the result says of the dataset.
+        files: the files that were read, as they were before.
     """
 
     rows: dict[tuple[str, str, str], list[Prompt]]
     languages: list[str]
     source_languages: list[str]
     record: DatasetRecord
+    files: InputFiles = field(default_factory=InputFiles)
 
     def get(self, language: str, split: str, label: str) -> list[Prompt]:
         """Return prompts sorted by id; empty where the dataset has none."""
@@ -76,7 +79,10 @@ def read_prompt_sets(
     available = folder_languages(folder)
     wanted = parse_languages(languages) if languages else available
     sources = [] if source_languages == () else parse_languages(source_languages)
-    read = read_prompts(folder, dict.fromkeys([*wanted, *sources]), SPLITS)
+    used = dict.fromkeys([*wanted, *sources])
+    data = [folder / "data" / code / f"{split}.jsonl" for code in used for split in SPLITS]
+    files = watch([*data, folder / "errata.jsonl"])
+    read = read_prompts(folder, used, SPLITS)
     errata = read_errata(folder)
     broken = unlisted(find_violations(read), errata)
     if broken:
@@ -97,7 +103,7 @@ def read_prompt_sets(
         limit=limit,
         errata=len(errata),
     )
-    sets = PromptSets(dict(rows), wanted, sources, record)
+    sets = PromptSets(dict(rows), wanted, sources, record, files)
     _require_prompts(sets, folder)
     return sets
 

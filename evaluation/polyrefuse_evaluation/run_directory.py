@@ -6,20 +6,23 @@ processes each append to files of their own, which the next `recover` brings tog
 is mode 0700, locked while in use, and refuses settings other than its own.
 """
 
-import fcntl
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from polyrefuse.atomic import remove_partials, write_whole
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import Label
+from polyrefuse.run_lock import LOCK, hold_lock
+from polyrefuse_evaluation.input_files import InputFiles
+from polyrefuse_evaluation.record_lines import append_lines, is_torn, whole_lines
 
 SETTINGS, RESULT = "settings.json", "result.json"
 COMPLETIONS, JUDGEMENTS = "completions.jsonl", "judgements.jsonl"
@@ -89,21 +92,30 @@ class RunDirectory:
     def __init__(self, path: Path, worker: int = 0) -> None:
         self.path = path
         self.worker = worker
+        self._inputs: list[InputFiles] = []
 
     def join(self, worker: int) -> "RunDirectory":
         """Return the run as another process writes to it: what it appends goes to its own files."""
         return RunDirectory(self.path, worker)
 
+    def watch(self, *inputs: InputFiles) -> None:
+        """Name the files that the run reads, as they were before they were read."""
+        self._inputs += inputs
+
+    def require_inputs(self) -> None:
+        """Call before what was made of the inputs is kept.
+
+        Raises:
+            RunDirectoryError: an input was changed since the run began; names the file.
+        """
+        for files in self._inputs:
+            files.require_unchanged()
+
     def write_text(self, name: str, text: str) -> None:
         """Write a whole file atomically."""
         target = self.path / name
-        partial = target.with_name(f".{target.name}.partial")
         with io_errors(target):
-            with partial.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(target)
+            write_whole(target, text)
 
     def append(self, name: str, rows: Sequence[BaseModel]) -> None:
         """Append rows in one write, flushed to disk."""
@@ -113,23 +125,23 @@ class RunDirectory:
             path = self.path / WORKERS / f"{self.worker}.{name}"
             with io_errors(path):
                 path.parent.mkdir(exist_ok=True)
-        with io_errors(path), path.open("ab") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+        with io_errors(path):
+            append_lines(path, data)
 
     def read(self, name: str, model: type[Record]) -> list[Record]:
-        """Read the whole lines of an append-only file; a torn last line is not one."""
+        """Read the whole lines of an append-only file; torn lines are not among them."""
         return self._read_file(self.path / name, model)
 
     def _read_file(self, path: Path, model: type[Record]) -> list[Record]:
         if not path.is_file():
             return []
         rows = []
-        for number, line in enumerate(path.read_bytes().split(b"\n")[:-1], start=1):
+        for number, line in whole_lines(path):
             try:
                 rows.append(model.model_validate_json(line))
             except ValidationError as error:
+                if is_torn(line):
+                    continue
                 raise RunDirectoryError(
                     f"{path}, line {number}: not a record of this version.",
                     "Start a new run directory with --out.",
@@ -170,7 +182,11 @@ class RunDirectory:
     ) -> None:
         """Write the rows of whole batches, in order of their batches, unless they are there."""
         kept = sorted((row for row in rows if row.batch in whole), key=lambda row: row.batch)
-        data = "".join(row.model_dump_json() + "\n" for row in kept)
+        self.rewrite(name, kept)
+
+    def rewrite(self, name: str, rows: Sequence[BaseModel]) -> None:
+        """Write an append-only file anew, if it holds anything else than these rows."""
+        data = "".join(row.model_dump_json() + "\n" for row in rows)
         path = self.path / name
         if data.encode("utf-8") != (path.read_bytes() if path.is_file() else b""):
             self.write_text(name, data)
@@ -204,24 +220,13 @@ def open_run_directory(path: Path, settings: dict[str, Any]) -> Iterator[RunDire
         path.mkdir(parents=True, exist_ok=True)
         if path.stat().st_uid == os.getuid():
             path.chmod(0o700)
-        lock = (path / ".lock").open("a+")
-    try:
-        _take_lock(path, lock)
+    with ExitStack() as stack:
+        with io_errors(path / LOCK):
+            stack.enter_context(hold_lock(path))
+            remove_partials(path)
         run = RunDirectory(path)
         _match_settings(run, settings)
         yield run
-    finally:
-        lock.close()  # the file stays: unlinking a held lock would let two processes in
-
-
-def _take_lock(path: Path, lock: Any) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise RunDirectoryError(
-            f"{path}: another process is writing to this run directory.",
-            "Wait for it, or choose another folder with --out.",
-        ) from error
 
 
 def _match_settings(run: RunDirectory, settings: dict[str, Any]) -> None:

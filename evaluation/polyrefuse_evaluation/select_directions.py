@@ -6,22 +6,26 @@ validation prompts -> the winner. Each language is kept in the run directory as 
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
+from torch import Tensor
 
+from polyrefuse.atomic import write_whole
 from polyrefuse.languages import LANGUAGES
-from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import LABELS, Prompt
 from polyrefuse.results import DirectionRecord
+from polyrefuse.run_lock import say
 from polyrefuse_evaluation.candidate_scores import ValidationPrompts, select_candidate
 from polyrefuse_evaluation.chat import prompt_name, render
 from polyrefuse_evaluation.directions import CandidateDirections, RefusalDirection
 from polyrefuse_evaluation.extraction import Extraction, extract
-from polyrefuse_evaluation.generation import generate, memory_limit, plan_batches
+from polyrefuse_evaluation.first_tokens import find_first_tokens
+from polyrefuse_evaluation.generation import memory_limit
 from polyrefuse_evaluation.judges import RegisteredJudge
-from polyrefuse_evaluation.judges.types import JudgeInput
 from polyrefuse_evaluation.memory import in_smaller_batches
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.packed_linear import packed_linears
@@ -31,7 +35,8 @@ from polyrefuse_evaluation.refusal_score import RefusalTokens, discover_refusal_
 from polyrefuse_evaluation.run_directory import DIRECTIONS, SELECTION, RunDirectory, io_errors
 from polyrefuse_evaluation.selection import Scores, Selection, eligible
 
-DISCOVERY_TOKENS = 32
+UNIT_TOLERANCE = 1e-3
+"""By how much the length of a stored unit vector may differ from 1."""
 
 
 class SelectionRecord(BaseModel):
@@ -89,7 +94,7 @@ def select_directions(
     missing = [code for code in sets.source_languages if code not in done]
     if missing:
         with packed_linears(loaded.model):
-            tokens = _refusal_tokens(loaded, sets, judge, batch_tokens, refusal_tokens)
+            tokens = _refusal_tokens(loaded, sets, judge, run, batch_tokens, refusal_tokens)
             with progress_bar("Selecting directions", len(missing)) as advance:
                 for language in missing:
                     chosen, line = in_smaller_batches(
@@ -110,6 +115,7 @@ def _refusal_tokens(
     loaded: LoadedModel,
     sets: PromptSets,
     judge: RegisteredJudge,
+    run: RunDirectory,
     batch_tokens: int,
     override: tuple[int, ...] | None,
 ) -> dict[str, RefusalTokens]:
@@ -118,20 +124,12 @@ def _refusal_tokens(
     if override is not None:
         return {code: RefusalTokens(code, override, None, "override") for code in languages}
     rows = [row for code in languages for row in sets.get(code, "validation", "harmful")]
-    sequences = render_rows(loaded, rows)
+    found = find_first_tokens(loaded, rows, render_rows(loaded, rows), judge, run, batch_tokens)
     first: dict[str, list[int]] = {code: [] for code in languages}
-    plan = plan_batches(sequences, batch_tokens, DISCOVERY_TOKENS)
-    with progress_bar("Finding refusal tokens", len(rows)) as advance:
-        for indices in plan:
-            answers = generate(loaded, [sequences[i] for i in indices], DISCOVERY_TOKENS)
-            inputs = [
-                JudgeInput(rows[i].language, answer.text, rows[i].prompt, rows[i].prompt_en)
-                for i, answer in zip(indices, answers, strict=True)
-            ]
-            for i, answer, verdict in zip(indices, answers, judge.judge(inputs), strict=True):
-                if verdict.outcome is Outcome.REFUSED and answer.tokens:
-                    first[rows[i].language].append(answer.tokens[0])
-            advance(len(indices))
+    for row in rows:
+        token = found[row.language, row.id]
+        if token is not None:
+            first[row.language].append(token)
     return discover_refusal_tokens(first)
 
 
@@ -221,24 +219,41 @@ def _record(
 
 
 def _read_done(run: RunDirectory) -> dict[str, SelectedDirection]:
-    path = run.path / DIRECTIONS
-    vectors = load_file(path) if path.is_file() else {}
+    vectors = _read_vectors(run.path / DIRECTIONS)
     done = {}
+    kept = []
     for line in run.read(SELECTION, SelectionRecord):
         about = line.direction
         direction = None
         if about.position is not None and about.layer is not None and about.norm is not None:
-            if about.language not in vectors:
+            if about.language not in vectors or about.language in done:
                 continue
             direction = RefusalDirection(
                 vectors[about.language], about.norm, about.position, about.layer, about.language
             )
         done[about.language] = SelectedDirection(about, direction)
+        kept.append(line)
+    run.rewrite(SELECTION, kept)  # without torn lines and those whose vectors are gone
     return done
+
+
+def _read_vectors(path: Path) -> dict[str, Tensor]:
+    """Return the vectors of unit length; none if the file is damaged, which makes them again."""
+    try:
+        vectors = load_file(path) if path.is_file() else {}
+    except SafetensorError as error:
+        say(f"{path}: is damaged ({error}); its directions are selected again.")
+        return {}
+    return {
+        code: vector
+        for code, vector in vectors.items()
+        if abs(float(vector.float().norm()) - 1) < UNIT_TOLERANCE
+    }
 
 
 def _keep(run: RunDirectory, done: dict[str, SelectedDirection], line: SelectionRecord) -> None:
     """Write the vectors first, then the line that says they are there."""
+    run.require_inputs()
     vectors = {
         code: item.direction.vector.contiguous()
         for code, item in done.items()
@@ -246,7 +261,5 @@ def _keep(run: RunDirectory, done: dict[str, SelectedDirection], line: Selection
     }
     path = run.path / DIRECTIONS
     with io_errors(path):
-        partial = path.with_name(f".{path.name}.partial")
-        partial.write_bytes(save(vectors))
-        partial.replace(path)
+        write_whole(path, save(vectors))
     run.append(SELECTION, [line])

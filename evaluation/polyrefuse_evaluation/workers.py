@@ -139,6 +139,7 @@ def open_shared_run(
     """
     with ExitStack() as stack:
         run = workers.on_lead(lambda: stack.enter_context(open_run_directory(path, settings)))
+        _require_same(path, workers, workers.on_lead(lambda: settings), settings)
         if not (path / SETTINGS).is_file():
             raise RunDirectoryError(
                 f"{path}: process {workers.rank} does not see what process 0 wrote there.",
@@ -146,3 +147,14 @@ def open_shared_run(
             )
         yield run.join(workers.rank)
         workers.wait()  # the lock is held until the last process is done
+
+
+def _require_same(path: Path, workers: Workers, first: dict[str, Any], own: dict[str, Any]) -> None:
+    """Each process read model and prompts for itself: they must have read the same."""
+    for key in sorted({*first, *own}):
+        if first.get(key) != own.get(key):
+            raise RunDirectoryError(
+                f"{path}: process {workers.rank} has another {key} than process 0 "
+                f"({own.get(key)!r} and {first.get(key)!r}).",
+                "Model and prompts must be the same on all machines, and stay as they are.",
+            )

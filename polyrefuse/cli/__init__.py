@@ -1,7 +1,8 @@
 """The command line: thin commands over documented functions.
 
 The only place that knows all three packages, and it imports them lazily: ``polyrefuse --help``
-never imports torch. Exit codes: 0 done, 1 the answer is no, 2 bad input, 130 interrupted.
+never imports torch. Exit codes: 0 done, 1 the answer is no, 2 bad input, 130 interrupted (by
+Ctrl-C or SIGTERM).
 """
 
 import os
@@ -17,6 +18,7 @@ from polyrefuse.cli.data import data_app
 from polyrefuse.cli.evaluation import evaluation_app
 from polyrefuse.cli.geometry import geometry_app
 from polyrefuse.cli.importing import importing_app
+from polyrefuse.cli.interrupts import end_on_sigterm
 from polyrefuse.cli.judging import judging_app
 from polyrefuse.cli.leaderboard import leaderboard_app
 from polyrefuse.cli.residual_space import residual_space_app
@@ -43,11 +45,12 @@ app.add_typer(build_app, name="build")
 app.add_typer(leaderboard_app, name="leaderboard")
 
 INTERRUPTED = 130
-"""Exit code after Ctrl-C."""
+"""Exit code after Ctrl-C or SIGTERM."""
 
 
 def main() -> None:
     """Run the command line; turns errors a user can meet into one line and an exit code."""
+    end_on_sigterm()
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

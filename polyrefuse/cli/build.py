@@ -249,6 +249,8 @@ def _print_build(console: "Console", report: Any) -> None:
     from polyrefuse_builders.validation import report_table
 
     console.print(report_table(report.validation))
+    for notice in report.outcome.notices:
+        console.print(one_line(notice), soft_wrap=True, highlight=False, markup=False)
     if report.errata:
         console.print(errata_table(report.errata))
     console.print(f"Wrote {len(report.prompts)} rows to {report.out}.", soft_wrap=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from polyrefuse.atomic import write_whole
 from polyrefuse.cli.common import needs_extra, one_line
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
 
@@ -200,4 +201,4 @@ def build_command(
 
 def _write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    write_whole(path, text)

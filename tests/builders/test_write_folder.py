@@ -133,7 +133,7 @@ def test_the_old_folder_is_put_back_if_the_last_step_fails(tmp_path, monkeypatch
     rename = Path.rename
 
     def fail_for_the_new(path, target):
-        if path.name.endswith(".new"):
+        if path.name.endswith(".partial"):
             raise OSError(errno.EIO, "I/O error", str(path))
         return rename(path, target)
 

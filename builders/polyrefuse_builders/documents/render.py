@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from polyrefuse.atomic import write_whole
 from polyrefuse.errors import DatasetError
 from polyrefuse.folder import read_errata, read_prompts
 from polyrefuse.invariants import Erratum
@@ -110,5 +111,5 @@ def _write(out: Path, texts: dict[str, str]) -> list[Path]:
         if f"{LANGUAGE_PAGES}/{stale.name}" not in texts:
             stale.unlink()
     for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8", newline="\n")
+        write_whole(out / name, text)
     return sorted(out / name for name in texts)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from polyrefuse.atomic import write_whole
 from polyrefuse.errors import AnswerIsNo, DatasetError
 from polyrefuse.hub.remote import Gating, hub_client
 from polyrefuse_builders.publish.execute import PublishOutcome, execute_publish
@@ -85,7 +86,7 @@ def _save(plan: PublishPlan, path: Path) -> None:
         if plan.refusals:
             path.unlink(missing_ok=True)
         else:
-            path.write_text(plan.model_dump_json(indent=2) + "\n", encoding="utf-8")
+            write_whole(path, plan.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise DatasetError(
             f"{path}: the plan cannot be saved ({error.strerror}).",

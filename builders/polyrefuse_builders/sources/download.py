@@ -8,6 +8,7 @@ import httpx2
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_exponential_jitter
 
+from polyrefuse.atomic import whole_file
 from polyrefuse.errors import DatasetError
 from polyrefuse_builders.translation.http_status import parse_retry_after
 
@@ -35,7 +36,6 @@ def download(url: str, target: Path, *, sleep: Callable[[float], None] = time.sl
     Raises:
         DatasetError: it could not be had, or not be written; nothing is left at `target`.
     """
-    part = target.with_name(f".{target.name}.part")
     retrying = Retrying(
         stop=stop_after_attempt(ATTEMPTS),
         retry=retry_if_exception_type(_TryAgainError),
@@ -45,8 +45,8 @@ def download(url: str, target: Path, *, sleep: Callable[[float], None] = time.sl
     )
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        retrying(_fetch, url, part)
-        part.replace(target)
+        with whole_file(target) as part:
+            retrying(_fetch, url, part)
     except _TryAgainError as error:
         raise DatasetError(
             f"{url}: could not be downloaded in {ATTEMPTS} attempts ({error}).",
@@ -56,8 +56,6 @@ def download(url: str, target: Path, *, sleep: Callable[[float], None] = time.sl
         raise DatasetError(
             f"{target}: cannot be written ({error.strerror or error}).", "Free some space."
         ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _fetch(url: str, part: Path) -> None:

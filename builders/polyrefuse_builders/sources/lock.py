@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from polyrefuse import atomic
 from polyrefuse.errors import DatasetError
 from polyrefuse_builders.sources.manifest import Source, SourceFile
 
@@ -83,13 +84,10 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         DatasetError: the disk is full or read-only; what was there before is still there.
     """
-    fresh = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(text, encoding="utf-8", newline="\n")
-        fresh.replace(path)
+        atomic.write_whole(path, text)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise DatasetError(
             f"{path}: cannot be written ({error.strerror or error}).",
             "Free some space, or name a folder that you may write to.",

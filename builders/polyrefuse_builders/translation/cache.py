@@ -14,13 +14,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
+from polyrefuse.run_lock import say
+from polyrefuse.sqlite_file import is_corrupt, move_aside, read_back
 from polyrefuse_builders.translation.cache_file import (
     CacheError,
     cache_error,
     connect,
     hold_lock,
-    is_corrupt,
-    move_aside,
 )
 from polyrefuse_builders.translation.engine import FailureKind
 
@@ -29,6 +29,8 @@ INSERT INTO translations (engine, revision, source, target, text, status, reques
 VALUES (?, ?, ?, ?, ?, 'pending', 1, ?)
 ON CONFLICT DO UPDATE SET status = 'pending', requests = requests + 1, at = excluded.at
 """
+
+_KEY = "engine, revision, source, target, text"
 
 _WHERE = "WHERE engine = ? AND revision = ? AND source = ? AND target = ? AND text = ?"
 
@@ -64,6 +66,7 @@ class TranslationCache:
     Attributes:
         path: the file.
         moved_aside: where a corrupt predecessor was moved to, if there was one.
+        read_back: how many of its entries could still be read, and are in this cache.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -74,6 +77,7 @@ class TranslationCache:
         """
         self.path = Path(path)
         self.moved_aside: Path | None = None
+        self.read_back = 0
         if self.path.is_dir():
             raise CacheError(f"{self.path}: is a folder.", "Name a file for the translation cache.")
         try:
@@ -95,9 +99,21 @@ class TranslationCache:
         except sqlite3.DatabaseError as error:
             if not is_corrupt(error):
                 raise cache_error(self.path, error) from error
-        self.moved_aside = move_aside(self.path)
         try:
-            return connect(self.path)
+            self.moved_aside = move_aside(self.path)
+            connection = connect(self.path)
+            self.read_back = read_back(self.moved_aside, connection, "translations", _KEY)
+            say(
+                f"{self.path}: was corrupt and is kept as {self.moved_aside.name}; "
+                f"{self.read_back} of its entries could be read back, the others will be asked "
+                "for again."
+            )
+            return connection
+        except OSError as error:
+            raise CacheError(
+                f"{self.path}: is corrupt, and cannot be moved aside ({error.strerror}).",
+                "Move it yourself, or name another cache.",
+            ) from error
         except sqlite3.DatabaseError as error:
             raise cache_error(self.path, error) from error
 

@@ -1,4 +1,4 @@
-"""The file of the translation cache: open it, check it, lock it, move a corrupt one aside.
+"""The file of the translation cache: open it, check it, lock it.
 
 Knows nothing of what the rows mean (cache.py).
 """
@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from polyrefuse.errors import PolyRefuseError
+from polyrefuse.sqlite_file import DamagedError, is_corrupt
 
 APPLICATION_ID = 0x506F5265  # "PoRe"
 SCHEMA_VERSION = 1
@@ -36,7 +37,7 @@ def connect(path: Path) -> sqlite3.Connection:
     try:
         verdict = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if verdict != "ok":
-            raise _Corrupt(verdict)
+            raise DamagedError(verdict)
         identity = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         is_new = not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
@@ -46,36 +47,13 @@ def connect(path: Path) -> sqlite3.Connection:
                 "Name another path for the cache.",
             )
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")  # survives SIGKILL; WAL stays sound
+        connection.execute("PRAGMA synchronous = FULL")  # an answer that was paid for is on disk
         if is_new:
             connection.executescript(_SCHEMA)
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-class _Corrupt(sqlite3.DatabaseError):
-    """quick_check found a fault."""
-
-
-def is_corrupt(error: sqlite3.DatabaseError) -> bool:
-    """Whether `error` says that the file itself is damaged."""
-    name = getattr(error, "sqlite_errorname", "")
-    return isinstance(error, _Corrupt) or name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))
-
-
-def move_aside(path: Path) -> Path:
-    """Rename `path` and its journal to the first free ``.corrupt-<n>``; return the new path."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.corrupt-{number}")).exists():
-        number += 1
-    path.rename(aside)
-    for suffix in ("-wal", "-shm"):
-        beside = path.with_name(path.name + suffix)
-        if beside.exists():
-            beside.rename(aside.with_name(aside.name + suffix))
-    return aside
 
 
 def hold_lock(path: Path) -> sqlite3.Connection:

@@ -172,7 +172,8 @@ class Run:
         if self._cache.moved_aside is not None:
             notices.append(
                 f"{self._cache.path}: was corrupt and has been moved to "
-                f"{self._cache.moved_aside.name}; a new cache was begun."
+                f"{self._cache.moved_aside.name}; a new cache was begun; "
+                f"{self._cache.read_back} of its entries could be read back."
             )
         if self._stopped is not None:
             notices.append(f"Stopped early: {self._stopped}. Run again to go on.")

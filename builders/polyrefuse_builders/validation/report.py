@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from polyrefuse.atomic import write_whole
 from polyrefuse.errors import DatasetError
 from polyrefuse.languages import LANGUAGES
 from polyrefuse.prompts import Prompt, QualityCheck, Verdict
@@ -134,7 +135,7 @@ def write_report(report: ValidationReport, path: Path) -> None:
     ]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        write_whole(path, "".join(f"{line}\n" for line in lines))
     except OSError as error:
         raise DatasetError(
             f"{path}: the report cannot be written ({error.strerror}).", "Name another file."

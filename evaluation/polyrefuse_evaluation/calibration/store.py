@@ -4,6 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from polyrefuse.atomic import write_whole
 from polyrefuse.calibration_schema import Calibration, CalibrationError, read_calibration
 
 FOLDER_VARIABLE = "POLYREFUSE_CALIBRATIONS"
@@ -28,11 +29,9 @@ def save_calibration(calibration: Calibration, path: Path | None = None) -> Path
         CalibrationError: it cannot be written.
     """
     target = path or calibration_path(calibration.judge, calibration.judge_version)
-    partial = target.with_name(f".{target.name}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(calibration.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        partial.replace(target)
+        write_whole(target, calibration.model_dump_json(indent=2) + "\n")
     except OSError as error:
         raise CalibrationError(
             f"{target}: cannot be written ({error.strerror or error}).",

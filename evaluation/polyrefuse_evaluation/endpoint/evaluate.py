@@ -87,11 +87,13 @@ def evaluate_endpoint(
     require_affordable(found, options)
     settings = settings_on_disk(name, client.url, sets, options, judges)
     with open_run_directory(Path(out), settings) as run:
+        run.watch(sets.files)
         if (run.path / RESULT).is_file():
             result = read_result(run.path / RESULT)
             if not result.failed:
                 return finish(run, result)
         form = _ask(run, client, prompts, judges, options)
+        run.require_inputs()
         result = compose_result(
             read_judgements(run, judges),
             sets,

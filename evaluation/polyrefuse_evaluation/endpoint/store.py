@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
-from pydantic import BaseModel
-
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import Prompt
 from polyrefuse.results import BASELINE
@@ -79,9 +77,9 @@ class AnswerStore:
         judged = {batch for batch, n in counts.items() if n == len(self.judges)}
         kept = set(completions) if self.keep_texts else set(completions) & judged
         self.replies = {batch: row for batch, row in replies.items() if batch in kept}
-        self._rewrite(REPLIES, list(self.replies.values()))
-        self._rewrite(COMPLETIONS, [row for batch, row in completions.items() if batch in kept])
-        self._rewrite(JUDGEMENTS, [row for row in verdicts if row.batch in kept & judged])
+        self.run.rewrite(REPLIES, list(self.replies.values()))
+        self.run.rewrite(COMPLETIONS, [row for batch, row in completions.items() if batch in kept])
+        self.run.rewrite(JUDGEMENTS, [row for row in verdicts if row.batch in kept & judged])
         self.unjudged = [
             Answered(batch, replies[batch], completions[batch], completions[batch].completion or "")
             for batch in sorted(kept - judged)
@@ -166,10 +164,3 @@ class AnswerStore:
             )
             for judge in self.judges
         ]
-
-    def _rewrite(self, name: str, rows: Sequence[BaseModel]) -> None:
-        """Write a file anew if it holds anything else than these rows."""
-        path = self.run.path / name
-        text = "".join(row.model_dump_json() + "\n" for row in rows)
-        if text.encode("utf-8") != (path.read_bytes() if path.is_file() else b""):
-            self.run.write_text(name, text)

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from polyrefuse.atomic import whole_file
 from polyrefuse_evaluation.geometry.groups import Array
 from polyrefuse_evaluation.report import views
 from polyrefuse_evaluation.run_directory import io_errors
@@ -66,8 +67,12 @@ def save(figure: Callable[[], Figure], folder: Path, name: str, title: str) -> l
         svg.parent.mkdir(parents=True, exist_ok=True)
         with matplotlib.style.context(["default", STYLE]):
             drawn = figure()
-            drawn.savefig(svg, metadata={"Date": None, "Title": title})
-            drawn.savefig(png, dpi=200, metadata={"Software": None, "Title": title})
+            with whole_file(svg) as partial:
+                about = {"Date": None, "Title": title}
+                drawn.savefig(partial, format="svg", metadata=about)
+            with whole_file(png) as partial:
+                about = {"Software": None, "Title": title}
+                drawn.savefig(partial, format="png", dpi=200, metadata=about)
     return [svg, png]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from polyrefuse.atomic import write_whole
 from polyrefuse_evaluation.geometry.results import GeometryTables
 from polyrefuse_evaluation.geometry.views import Dots, Heat, Plane
 from polyrefuse_evaluation.geometry.views_dots import certainty_dots, subspace_dots
@@ -107,10 +108,8 @@ def write_page(folder: Path, tables: GeometryTables, model: str, texts: Mapping[
         )
     )
     path = folder / PAGE
-    partial = path.with_name(f".{PAGE}.partial")
     with io_errors(path):
-        partial.write_text(page, encoding="utf-8", newline="\n")
-        partial.replace(path)
+        write_whole(path, page)
     return path
 
 

@@ -103,6 +103,7 @@ def geometry(
         judge.version,
     )
     with open_run_directory(Path(out), settings) as run:
+        run.watch(model.files, prompts.sets.files)
         save_tables(run.path, _analyse(model, prompts, judge, run, options))
         tables = load_tables(run.path)  # figures and page show what is on disk
         from polyrefuse_evaluation.geometry.publish import publish

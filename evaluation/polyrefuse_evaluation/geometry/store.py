@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from polyrefuse.atomic import whole_file
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse_evaluation.run_directory import io_errors
 
@@ -77,21 +78,17 @@ class ActivationStore:
             self.folder.mkdir(parents=True, exist_ok=True)
         shape = (len(self.positions), self.layers, prompts, self.hidden)
         self._require_space(4 * int(np.prod(shape)))
-        partial = target.with_name(f".{target.name}.partial")
         seen: set[int] = set()
-        with io_errors(target):
+        with io_errors(target), whole_file(target) as partial:
             array = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-        for rows, values in batches:
-            array[:, :, rows] = values.transpose(1, 2, 0, 3)
-            seen.update(rows)
-        if seen != set(range(prompts)):
-            raise ValueError(f"{len(seen)} of {prompts} rows were written")
-        with io_errors(target):
+            _reserve(partial)
+            for rows, values in batches:
+                array[:, :, rows] = values.transpose(1, 2, 0, 3)
+                seen.update(rows)
+            if seen != set(range(prompts)):
+                raise ValueError(f"{len(seen)} of {prompts} rows were written")
             array.flush()
             del array
-            with partial.open("rb") as stream:
-                os.fsync(stream.fileno())
-            partial.replace(target)
 
     def _require_space(self, size: int) -> None:
         status = os.statvfs(self.folder)
@@ -107,3 +104,9 @@ class ActivationStore:
         """Return the activations of one place, (prompts, hidden), copied out of the map."""
         array = np.load(self.path(language, label), mmap_mode="r", allow_pickle=False)
         return np.array(array[self.positions.index(position), layer])
+
+
+def _reserve(path: Path) -> None:
+    """Take the file's blocks now: a disk that fills up later would be a bus error, too."""
+    with path.open("r+b") as stream:
+        os.posix_fallocate(stream.fileno(), 0, os.fstat(stream.fileno()).st_size)

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from polyrefuse.atomic import whole_file
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse_evaluation.run_directory import io_errors
 
@@ -51,11 +52,10 @@ def write_table(folder: Path, name: str, row: type[Row], rows: Sequence[Row]) ->
         for field in fields(row)  # type: ignore[arg-type]
     }
     target = folder / FOLDER / f"{name}.parquet"
-    partial = target.with_name(f".{target.name}.partial")
     with io_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(pa.table(data, schema=columns), partial)
-        partial.replace(target)
+        with whole_file(target) as partial:
+            pq.write_table(pa.table(data, schema=columns), partial)
     return target
 
 
@@ -72,7 +72,7 @@ def read_table(folder: Path, name: str, row: type[Row]) -> list[Row]:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise RunDirectoryError(
-            f"{path}: cannot be read ({error}).", "Run 'polyrefuse geometry' again."
+            f"{path}: cannot be read ({error}).", "Remove it and run the same command again."
         ) from error
     if table.schema != schema(row):
         raise RunDirectoryError(

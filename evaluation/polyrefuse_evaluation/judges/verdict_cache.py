@@ -12,6 +12,8 @@ from pathlib import Path
 
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse.outcomes import Outcome
+from polyrefuse.run_lock import say
+from polyrefuse.sqlite_file import DamagedError, is_corrupt, move_aside, read_back
 from polyrefuse_evaluation.judges.types import Judgement
 
 _TABLE = (
@@ -32,6 +34,19 @@ def cache_key(*parts: str | None) -> str:
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path, timeout=30.0, isolation_level=None)
+    try:
+        verdict = database.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if verdict != "ok":
+            raise DamagedError(verdict)
+        database.execute(_TABLE)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
 class VerdictCache:
     """Verdicts by key. Use from one thread; several processes may share a file."""
 
@@ -45,8 +60,23 @@ class VerdictCache:
         with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
-            self._database = sqlite3.connect(path, timeout=30.0, isolation_level=None)
-            self._database.execute(_TABLE)
+            self._database = self._open()
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the file; a damaged one is set aside, and what can be read of it copied."""
+        try:
+            return _connect(self.path)
+        except sqlite3.DatabaseError as error:
+            if not is_corrupt(error):
+                raise
+        aside = move_aside(self.path)
+        database = _connect(self.path)
+        kept = read_back(aside, database, "verdicts", "key")
+        say(
+            f"{self.path}: was damaged and is kept as {aside.name}; {kept} of its verdicts could "
+            "be read back, the others will be asked for again."
+        )
+        return database
 
     def get(self, key: str) -> Judgement | None:
         """Return the verdict under `key`, if there is one."""

@@ -4,12 +4,12 @@ Completions, vectors and paths of this machine stay where they are. What is writ
 stranger would check it, before the function returns.
 """
 
-import shutil
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from polyrefuse.atomic import whole_folder
 from polyrefuse.calibration_schema import Calibration
 from polyrefuse.errors import AnswerIsNo
 from polyrefuse.results import DatasetRecord, DirectionRecord, ModelRecord, Result, read_result
@@ -278,12 +278,6 @@ def public_reason(reason: str) -> str:
 
 def _write(folder: Path, contents: dict[str, bytes]) -> None:
     """Write the folder whole: files of an earlier, interrupted try do not stay."""
-    partial = folder.with_name(f".{folder.name}.partial")
-    with io_errors(folder):
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+    with io_errors(folder), whole_folder(folder) as fresh:
         for name, content in contents.items():
-            (partial / name).write_bytes(content)
-        if folder.is_dir() and not folder.is_symlink():
-            shutil.rmtree(folder)
-        partial.replace(folder)
+            (fresh / name).write_bytes(content)

@@ -7,6 +7,7 @@ when `send` is called.
 from dataclasses import dataclass
 from pathlib import Path
 
+from polyrefuse.atomic import write_whole
 from polyrefuse_evaluation.leaderboard.eval_results import (
     EVAL_RESULTS,
     render_eval_results,
@@ -61,7 +62,7 @@ def write_eval_results(submission: Submission, out: Path, results_repo: str | No
     target = out / "eval-results" / submission.path.name / EVAL_RESULTS
     with io_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        write_whole(target, text)
     return target
 
 

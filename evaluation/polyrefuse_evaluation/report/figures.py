@@ -12,6 +12,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from polyrefuse.atomic import whole_file
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.prompts import Label
 from polyrefuse.results import Result
@@ -71,9 +72,11 @@ def write_figures(result: Result, folder: Path) -> list[Path]:
 def _save(figure: Figure, stem: Path, title: str) -> list[Path]:
     title = views.clean(title).replace("\n", " ")
     svg, png = stem.with_suffix(".svg"), stem.with_suffix(".png")
-    figure.savefig(svg, metadata={"Date": None, "Title": title})
-    ascii_title = title.encode("ascii", "replace").decode()
-    figure.savefig(png, dpi=200, metadata={"Software": None, "Title": ascii_title})
+    with whole_file(svg) as partial:
+        figure.savefig(partial, format="svg", metadata={"Date": None, "Title": title})
+    about = {"Software": None, "Title": title.encode("ascii", "replace").decode()}
+    with whole_file(png) as partial:
+        figure.savefig(partial, format="png", dpi=200, metadata=about)
     return [svg, png]
 
 

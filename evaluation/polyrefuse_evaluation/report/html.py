@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from polyrefuse.atomic import write_whole
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.outcomes import Outcome
 from polyrefuse.results import Result
@@ -87,7 +88,7 @@ def write_report(
     path = run_dir / REPORT_NAME
     page = render(result, files=_files(result, run_dir), completions=completions)
     try:
-        path.write_text(page, encoding="utf-8", newline="\n")
+        write_whole(path, page)
     except OSError as error:
         raise RunDirectoryError(
             f"{path}: cannot be written ({error.strerror}).",

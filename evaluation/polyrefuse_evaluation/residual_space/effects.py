@@ -1,6 +1,6 @@
 """What needs the tuned model a second time: relevance, trigger tokens and removals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from polyrefuse_evaluation.residual_space.dynamics import (
     token_relevance,
 )
 from polyrefuse_evaluation.residual_space.interventions import measure_removals, plan_removals
+from polyrefuse_evaluation.residual_space.kept_answers import KeptAnswers
 from polyrefuse_evaluation.residual_space.options import ResidualOptions
 from polyrefuse_evaluation.residual_space.pair import CheckpointPair
 from polyrefuse_evaluation.residual_space.recording import TEMPLATE, Recording
@@ -26,6 +27,9 @@ from polyrefuse_evaluation.residual_space.triggers import (
     top_tokens,
 )
 from polyrefuse_evaluation.run_directory import RunDirectory
+
+RELEVANCE = ("edges", "conservation", "tokens", "triggers")
+"""Tables of what relevance gave."""
 
 BROKEN, LONGEST = "\ufffd", 8
 """What a part of a character decodes to, and the most tokens that are put together."""
@@ -66,6 +70,7 @@ def measure_effects(
     relevance: bool,
     interventions: bool,
     sample: bool,
+    keep: Callable[[str, Sequence[Any]], None],
 ) -> Effects:
     """Load the tuned model and measure what is wanted.
 
@@ -82,8 +87,10 @@ def measure_effects(
         relevance: whether relevance is propagated.
         interventions: whether components are removed.
         sample: whether tokens of single prompts may be kept.
+        keep: called with the name and the rows of each table as soon as it is whole.
     """
     effects = Effects()
+    known = KeptAnswers(run)
     test = [index for index, row in enumerate(recording.rows) if row.split == "test"]
     prompts = [recording.rows[index] for index in test]
     sequences = pair.render(prompts)
@@ -109,7 +116,10 @@ def measure_effects(
                     options,
                     effects,
                     sample,
+                    known,
                 )
+            for name in RELEVANCE:
+                keep(name, getattr(effects, name))
         if interventions:
             effects.effects = measure_removals(
                 loaded,
@@ -119,7 +129,9 @@ def measure_effects(
                 judge,
                 batch_tokens=options.batch_tokens,
                 max_new_tokens=options.max_new_tokens,
+                known=known,
             )
+            keep("effects", effects.effects)
     return effects
 
 
@@ -133,6 +145,7 @@ def _triggers(
     options: ResidualOptions,
     effects: Effects,
     sample: bool,
+    known: KeptAnswers,
 ) -> None:
     direction = found.directions[0].to(torch.float32)
     relevance, kept = token_relevance(
@@ -154,6 +167,7 @@ def _triggers(
         deleted=options.deletions,
         batch_tokens=options.batch_tokens,
         max_new_tokens=options.max_new_tokens,
+        known=known,
     )
     if sample:
         effects.tokens = _token_rows(loaded, prompts, sequences, relevance)

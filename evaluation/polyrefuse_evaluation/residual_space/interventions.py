@@ -19,6 +19,7 @@ from polyrefuse_evaluation.judges import RegisteredJudge
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.progress import progress_bar
 from polyrefuse_evaluation.residual_space.components import Components
+from polyrefuse_evaluation.residual_space.kept_answers import KeptAnswer, KeptAnswers
 from polyrefuse_evaluation.residual_space.probes import orthogonal_direction
 from polyrefuse_evaluation.residual_space.recording import AnswerRow, answer_rows
 from polyrefuse_evaluation.residual_space.removal import remove
@@ -26,6 +27,7 @@ from polyrefuse_evaluation.residual_space.rows import EffectRow
 from polyrefuse_evaluation.statistics import wilson_interval
 
 DOSES = (0.25, 0.5, 0.75)
+OWN = "own answers"
 REMOVED = 3
 """Leading components that are removed one at a time."""
 
@@ -78,6 +80,7 @@ def measure_removals(
     *,
     batch_tokens: int,
     max_new_tokens: int,
+    known: KeptAnswers,
 ) -> list[EffectRow]:
     """Answer test prompts under each condition and return its effects by language and framing.
 
@@ -89,15 +92,24 @@ def measure_removals(
         judge: judge of the answers.
         batch_tokens: padded tokens a batch.
         max_new_tokens: limit on an answer.
+        known: answers that are there already, and where new ones are kept.
     """
-    texts = _own_answers(loaded, rows, sequences, batch_tokens, max_new_tokens)
+    texts = _own_answers(loaded, rows, sequences, batch_tokens, max_new_tokens, known)
     effects: list[EffectRow] = []
     before: dict[str, float] = {}
     with progress_bar("Removing components", len(removals)) as advance:
         for removal in removals:
             with remove(loaded.model, removal.directions, removal.dose):
                 answers = answer_rows(
-                    loaded, "tuned", rows, sequences, judge, batch_tokens, max_new_tokens
+                    loaded,
+                    "tuned",
+                    rows,
+                    sequences,
+                    judge,
+                    batch_tokens,
+                    max_new_tokens,
+                    known=known,
+                    stage=f"remove {removal.name} {removal.dose}",
                 )
                 perplexities = perplexity(loaded, texts, batch_tokens)
             before = before or perplexities
@@ -121,13 +133,27 @@ def _own_answers(
     sequences: Sequence[Sequence[int]],
     batch_tokens: int,
     max_new_tokens: int,
+    known: KeptAnswers,
 ) -> list[HarmlessText]:
     chosen = [index for index, row in enumerate(rows) if row.label == "harmless"]
     prompts = [sequences[index] for index in chosen]
     texts = []
     for batch in plan_batches(prompts, batch_tokens, max_new_tokens):
-        answers = generate(loaded, [prompts[index] for index in batch], max_new_tokens)
-        for index, answer in zip(batch, answers, strict=True):
+        found = known.get(OWN, batch)
+        if found is None:
+            answers = generate(loaded, [prompts[index] for index in batch], max_new_tokens)
+            found = [
+                KeptAnswer(
+                    stage=OWN,
+                    index=index,
+                    outcome=None,
+                    length=len(answer.tokens),
+                    tokens=list(answer.tokens),
+                )
+                for index, answer in zip(batch, answers, strict=True)
+            ]
+            known.keep(found)
+        for index, answer in zip(batch, found, strict=True):
             if answer.tokens:
                 whole = (*prompts[index], *answer.tokens)
                 language = rows[chosen[index]].language

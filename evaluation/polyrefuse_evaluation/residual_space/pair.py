@@ -14,6 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from polyrefuse.errors import ModelError
 from polyrefuse.prompts import Prompt
 from polyrefuse_evaluation.chat import ChatFormat, find_chat_format, prompt_name, render
+from polyrefuse_evaluation.input_files import (
+    InputFiles,
+    checkpoint_digest,
+    checkpoint_files,
+    watch,
+)
 from polyrefuse_evaluation.models import LoadedModel, load_model
 
 if TYPE_CHECKING:
@@ -35,6 +41,8 @@ class CheckpointPair:
         hidden: width of the residual stream.
         load_options: passed to `load_model` for both sides.
         revisions: commit of each side on the Hub, or None.
+        digests: sha256 of each side's checkpoint folder; None for one on the Hub.
+        files: the files of both folders, as they were before they were read.
     """
 
     names: dict[Side, str]
@@ -44,6 +52,8 @@ class CheckpointPair:
     hidden: int
     load_options: dict[str, Any]
     revisions: dict[Side, str | None]
+    digests: dict[Side, str | None]
+    files: InputFiles
 
     def render(self, rows: Sequence[Prompt]) -> list[list[int]]:
         """Return the token ids of prompts, the same for both sides."""
@@ -100,6 +110,8 @@ def open_pair(
     trust = bool(load_options.get("trust_remote_code"))
     revisions: dict[Side, str | None] = {"base": base_revision, "tuned": tuned_revision}
     names: dict[Side, str] = {"base": base, "tuned": tuned}
+    folders = {side: _folder(names[side]) for side in SIDES}
+    files = watch(path for side in SIDES for path in checkpoint_files(folders[side]))
     configs = {side: _config(names[side], revisions[side], trust) for side in SIDES}
     _require_same(names, configs)
     tokenizers = {side: _tokenizer(names[side], revisions[side], trust) for side in SIDES}
@@ -118,6 +130,8 @@ def open_pair(
         int(text.hidden_size),
         load_options,
         revisions,
+        {side: checkpoint_digest(folders[side]) for side in SIDES},
+        files,
     )
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import LABELS, Prompt
 from polyrefuse_evaluation.activations import batches, record
-from polyrefuse_evaluation.generation import generate, plan_batches
+from polyrefuse_evaluation.generation import Completion, generate, plan_batches
 from polyrefuse_evaluation.geometry.store import ActivationStore, Batch
 from polyrefuse_evaluation.geometry.tables import FOLDER, read_table, write_table
 from polyrefuse_evaluation.judges import RegisteredJudge
@@ -25,6 +25,7 @@ from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.packed_linear import packed_linears
 from polyrefuse_evaluation.progress import progress_bar
 from polyrefuse_evaluation.prompt_sets import PromptSets
+from polyrefuse_evaluation.residual_space.kept_answers import KeptAnswer, KeptAnswers
 from polyrefuse_evaluation.residual_space.pair import SIDES, CheckpointPair, Side
 from polyrefuse_evaluation.run_directory import RunDirectory
 
@@ -114,6 +115,7 @@ def record_pair(
         side: ActivationStore(run.path / side, [LAST], pair.layers, pair.hidden) for side in SIDES
     }
     answers: dict[Side, list[AnswerRow]] = {}
+    known = KeptAnswers(run)
     for side in SIDES:
         missing = [
             language
@@ -129,7 +131,9 @@ def record_pair(
             ):
                 for language in missing:
                     chosen = _of_language(rows, language)
-                    _record(loaded, pair, chosen, stores[side], language, batch_tokens)
+                    if not stores[side].has(language, WHOLE, len(chosen)):
+                        _record(loaded, pair, chosen, stores[side], language, batch_tokens)
+                        run.require_inputs()
                     verdicts = answer_rows(
                         loaded,
                         side,
@@ -138,6 +142,8 @@ def record_pair(
                         judge,
                         batch_tokens,
                         max_new_tokens,
+                        known=known,
+                        stage=f"{side} {language}",
                     )
                     write_table(run.path, _name(side, language), AnswerRow, verdicts)
                     advance(len(chosen))
@@ -197,6 +203,9 @@ def answer_rows(
     judge: RegisteredJudge,
     batch_tokens: int,
     max_new_tokens: int,
+    *,
+    known: KeptAnswers,
+    stage: str,
 ) -> list[AnswerRow]:
     """Return the verdicts on greedy answers to rendered prompts; the answers are not kept.
 
@@ -208,26 +217,37 @@ def answer_rows(
         judge: judge of the answers.
         batch_tokens: padded tokens a batch.
         max_new_tokens: limit on an answer.
+        known: verdicts that are there already, and where new ones are kept.
+        stage: name of these answers among those of the run.
     """
     verdicts: dict[int, AnswerRow] = {}
-    for indices in plan_batches(sequences, batch_tokens, max_new_tokens):
-        with packed_linears(loaded.model):
-            answers = generate(loaded, [sequences[index] for index in indices], max_new_tokens)
-        inputs = [
-            JudgeInput(rows[index].language, answer.text, rows[index].prompt, rows[index].prompt_en)
-            for index, answer in zip(indices, answers, strict=True)
-        ]
-        for index, answer, verdict in zip(indices, answers, judge.judge(inputs), strict=True):
-            row = rows[index]
-            unparsed = verdict.outcome is Outcome.UNPARSED
-            verdicts[index] = AnswerRow(
-                side,
-                row.language,
-                row.id,
-                row.label,
-                row.split,
-                str(verdict.outcome.value),
-                None if unparsed else verdict.outcome is Outcome.REFUSED,
-                len(answer.tokens),
-            )
+    with packed_linears(loaded.model):
+        for indices in plan_batches(sequences, batch_tokens, max_new_tokens):
+            found = known.get(stage, indices)
+            if found is None:
+                answers = generate(loaded, [sequences[index] for index in indices], max_new_tokens)
+                found = _judged(stage, rows, indices, answers, judge)
+                known.keep(found)
+            for index, answer in zip(indices, found, strict=True):
+                row, outcome = rows[index], answer.outcome or Outcome.UNPARSED
+                refused = None if outcome is Outcome.UNPARSED else outcome is Outcome.REFUSED
+                about = (side, row.language, row.id, row.label, row.split)
+                verdicts[index] = AnswerRow(*about, str(outcome.value), refused, answer.length)
     return [verdicts[index] for index in range(len(rows))]
+
+
+def _judged(
+    stage: str,
+    rows: Sequence[Prompt],
+    indices: Sequence[int],
+    answers: Sequence[Completion],
+    judge: RegisteredJudge,
+) -> list[KeptAnswer]:
+    inputs = [
+        JudgeInput(rows[index].language, answer.text, rows[index].prompt, rows[index].prompt_en)
+        for index, answer in zip(indices, answers, strict=True)
+    ]
+    return [
+        KeptAnswer(stage=stage, index=index, outcome=verdict.outcome, length=len(answer.tokens))
+        for index, answer, verdict in zip(indices, answers, judge.judge(inputs), strict=True)
+    ]

@@ -4,11 +4,13 @@
 directory, so that a run that was stopped goes on where it was.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from polyrefuse.dataset import SAMPLE_NAME, resolve_folder
+from polyrefuse.errors import RunDirectoryError
 from polyrefuse.folder import folder_languages
 from polyrefuse.languages import parse_languages
 from polyrefuse_evaluation.geometry.tables import FOLDER, read_table, write_table
@@ -17,7 +19,8 @@ from polyrefuse_evaluation.progress import progress_bar
 from polyrefuse_evaluation.prompt_sets import PromptSets, read_prompt_sets
 from polyrefuse_evaluation.residual_space import rows as tables
 from polyrefuse_evaluation.residual_space.components import Components
-from polyrefuse_evaluation.residual_space.effects import Effects, measure_effects
+from polyrefuse_evaluation.residual_space.effects import RELEVANCE, Effects, measure_effects
+from polyrefuse_evaluation.residual_space.kept_answers import KeptAnswers
 from polyrefuse_evaluation.residual_space.layers import (
     LayerTables,
     analyse_layer,
@@ -104,6 +107,8 @@ def residual_space(
         "base": base,
         "tuned": tuned,
         "revisions": [pair.revisions["base"], pair.revisions["tuned"]],
+        "base_digest": pair.digests["base"],
+        "tuned_digest": pair.digests["tuned"],
         "dataset": [sets.record.name, sets.record.content_digest],
         "template": pair.chat.digest,
         "judge_version": judge.version,
@@ -111,6 +116,7 @@ def residual_space(
         "languages": sets.languages,
     }
     with open_run_directory(Path(out), settings) as run:
+        run.watch(pair.files, sets.files)
         return _run(pair, sets, judge, run, options)
 
 
@@ -171,6 +177,7 @@ def _run(
             effects = _effects(
                 pair, recording, components, real, reference, judge, run, options, sets
             )
+    KeptAnswers(run).forget()
     from polyrefuse_evaluation.residual_space.page import publish
 
     names = [pair.names["base"], pair.names["tuned"]]
@@ -199,15 +206,21 @@ def _effects(
 ) -> Effects:
     """Return what needs the tuned model again: read from disk, or measured and written."""
     wanted = [
-        *(["edges", "conservation", "tokens", "triggers"] if options.relevance else []),
+        *(RELEVANCE if options.relevance else []),
         *(["effects"] if options.interventions else []),
     ]
     kept = Effects()
-    missing = [name for name in wanted if not _table(run, name).is_file()]
+    missing = [name for name in wanted if not _readable(run, name)]
+
+    def keep(name: str, rows: Sequence[Any]) -> None:
+        if name in missing:
+            run.require_inputs()
+            write_table(run.path, name, Effects.ROWS[name], rows)
+
     if missing:
         relevance = options.relevance and missing != ["effects"]
         interventions = options.interventions and "effects" in missing
-        measured = measure_effects(
+        measure_effects(
             pair,
             recording,
             components,
@@ -219,15 +232,20 @@ def _effects(
             relevance=relevance,
             interventions=interventions,
             sample=may_show_text(sets),
+            keep=keep,
         )
-        for item in fields(measured):
-            if item.name in missing:
-                write_table(
-                    run.path, item.name, Effects.ROWS[item.name], getattr(measured, item.name)
-                )
     for name in wanted:
         setattr(kept, name, read_table(run.path, name, Effects.ROWS[name]))
     return kept
+
+
+def _readable(run: RunDirectory, name: str) -> bool:
+    """Whether a table is there, whole; a damaged one is measured again."""
+    try:
+        read_table(run.path, name, Effects.ROWS[name])
+    except RunDirectoryError:
+        return False
+    return _table(run, name).is_file()
 
 
 def may_show_text(sets: PromptSets) -> bool:

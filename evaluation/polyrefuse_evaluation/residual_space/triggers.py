@@ -19,6 +19,7 @@ from polyrefuse_evaluation.activations import batches, record
 from polyrefuse_evaluation.judges import RegisteredJudge
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.residual_space.dynamics import PromptTokens
+from polyrefuse_evaluation.residual_space.kept_answers import KeptAnswers
 from polyrefuse_evaluation.residual_space.recording import LAST, answer_rows
 from polyrefuse_evaluation.residual_space.rows import TriggerRow
 from polyrefuse_evaluation.statistics import count_pairs, mcnemar_exact
@@ -90,6 +91,7 @@ def measure_deletions(
     deleted: int,
     batch_tokens: int,
     max_new_tokens: int,
+    known: KeptAnswers,
 ) -> list[TriggerRow]:
     """Return what the deletions do, by language and for all.
 
@@ -104,6 +106,7 @@ def measure_deletions(
         deleted: tokens deleted of each.
         batch_tokens: padded tokens a batch.
         max_new_tokens: limit on an answer.
+        known: answers that are there already, and where new ones are kept.
     """
     chosen = [index for index, plan in enumerate(plans) if plan is not None]
     prompts = [rows[index] for index in chosen]
@@ -117,8 +120,18 @@ def measure_deletions(
         _project(loaded, version, layer, direction, batch_tokens) for version in versions
     ]
     verdicts = [
-        answer_rows(loaded, "tuned", prompts, version, judge, batch_tokens, max_new_tokens)
-        for version in versions
+        answer_rows(
+            loaded,
+            "tuned",
+            prompts,
+            version,
+            judge,
+            batch_tokens,
+            max_new_tokens,
+            known=known,
+            stage=f"delete {name}",
+        )
+        for name, version in zip(("nothing", "relevant", "random"), versions, strict=True)
     ]
     groups: dict[str, list[_Measured]] = defaultdict(list)
     for place, index in enumerate(chosen):

@@ -5,10 +5,10 @@ the site and handed back in the board, never dropped in silence.
 """
 
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from polyrefuse.atomic import whole_folder
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse_evaluation.leaderboard.board import Board, make_board, read_rescored
 from polyrefuse_evaluation.leaderboard.labels import LabelRow
@@ -57,16 +57,15 @@ def write_site(board: Board, labels: Mapping[str, Sequence[LabelRow]], out: Path
     """
     refuse_foreign(out)
     try:
-        if out.exists():
-            shutil.rmtree(out)
-        for name, content in site_files(board, labels):
-            path = out / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(content, encoding="utf-8", newline="\n")
+        with whole_folder(out) as fresh:
+            for name, content in site_files(board, labels):
+                path = fresh / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(content, encoding="utf-8", newline="\n")
     except OSError as error:
         raise PolyRefuseError(
             f"{out}: the site cannot be written ({error.strerror}).",
-            "Name a folder that can be written.",
+            "Free some space, or name a folder that can be written, and run again.",
         ) from error
 
 

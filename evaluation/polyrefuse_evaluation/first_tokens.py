@@ -1,0 +1,86 @@
+"""How a model's own refusals begin: short answers to validation prompts, kept batch by batch.
+
+``first_tokens.jsonl`` in the run directory holds token ids only. Knows nothing of what becomes of
+them (refusal_score.py).
+"""
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from polyrefuse.outcomes import Outcome
+from polyrefuse.prompts import Prompt
+from polyrefuse_evaluation.generation import Completion, generate, plan_batches
+from polyrefuse_evaluation.judges import RegisteredJudge
+from polyrefuse_evaluation.judges.types import JudgeInput
+from polyrefuse_evaluation.models import LoadedModel
+from polyrefuse_evaluation.progress import progress_bar
+from polyrefuse_evaluation.run_directory import RunDirectory
+
+FIRST_TOKENS = "first_tokens.jsonl"
+DISCOVERY_TOKENS = 32
+
+
+class FirstToken(BaseModel):
+    """One line of ``first_tokens.jsonl``: how the refusal of one validation prompt begins.
+
+    `token` is None where the answer was no refusal.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    language: str
+    id: str
+    token: int | None
+
+
+def find_first_tokens(
+    loaded: LoadedModel,
+    rows: Sequence[Prompt],
+    sequences: Sequence[Sequence[int]],
+    judge: RegisteredJudge,
+    run: RunDirectory,
+    batch_tokens: int,
+) -> dict[tuple[str, str], int | None]:
+    """Return by (language, prompt id) the first token of each refusal, None where it is none.
+
+    Args:
+        loaded: the model.
+        rows: the prompts.
+        sequences: their token ids.
+        judge: says what is a refusal.
+        run: batches already done there are read back.
+        batch_tokens: padded tokens a batch.
+    """
+    first = {(row.language, row.id): row.token for row in run.read(FIRST_TOKENS, FirstToken)}
+    with progress_bar("Finding refusal tokens", len(rows)) as advance:
+        for indices in plan_batches(sequences, batch_tokens, DISCOVERY_TOKENS):
+            chosen = [rows[i] for i in indices]
+            if not all((row.language, row.id) in first for row in chosen):
+                answers = generate(loaded, [sequences[i] for i in indices], DISCOVERY_TOKENS)
+                found = _first_tokens(chosen, answers, judge)
+                run.require_inputs()
+                run.append(FIRST_TOKENS, found)
+                first |= {(row.language, row.id): row.token for row in found}
+            advance(len(indices))
+    return first
+
+
+def _first_tokens(
+    rows: Sequence[Prompt], answers: Sequence[Completion], judge: RegisteredJudge
+) -> list[FirstToken]:
+    inputs = [
+        JudgeInput(row.language, answer.text, row.prompt, row.prompt_en)
+        for row, answer in zip(rows, answers, strict=True)
+    ]
+    verdicts = judge.judge(inputs)
+    return [
+        FirstToken(
+            language=row.language,
+            id=row.id,
+            token=answer.tokens[0]
+            if verdict.outcome is Outcome.REFUSED and answer.tokens
+            else None,
+        )
+        for row, answer, verdict in zip(rows, answers, verdicts, strict=True)
+    ]

@@ -1,0 +1,203 @@
+"""The lock of a run or build directory: one process at a time, and who that is.
+
+``.lock`` is locked with flock and says who holds it: process, host, boot, since when, command. A
+process that ends well empties it; one that was killed leaves its record, which the next process
+finds stale and takes over, with a word on stderr. The file stays: unlinking a held lock would let
+two processes in.
+
+flock is the authority wherever both processes run on one kernel. Of a holder on another host only
+the record can be read: whether it still runs cannot be known, so it is never taken for dead. What
+this does not know: two hosts of one name, and two that start at the same moment on a network file
+system that shows neither locks nor files at once.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from polyrefuse.errors import RunDirectoryError
+
+LOCK = ".lock"
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+_WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds a lock.
+
+    Attributes:
+        pid: its process id.
+        host: name of its machine.
+        boot: id of the machine's boot; None where the system has none.
+        started: its start, in clock ticks since boot, so that a reused pid is told apart; or None.
+        since: when it took the lock, UTC, for people; nothing is decided by it.
+        command: what it runs.
+    """
+
+    pid: int
+    host: str
+    boot: str | None
+    started: int | None
+    since: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} (since {self.since}: {self.command})"
+
+
+def this_process() -> Holder:
+    """Return this process as a holder."""
+    command = " ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]])
+    return Holder(
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        boot=_boot(),
+        started=_started(os.getpid()),
+        since=datetime.now(UTC).isoformat(timespec="seconds"),
+        command="".join(c if c.isprintable() else "\ufffd" for c in command)[:200],
+    )
+
+
+def read_holder(folder: Path) -> Holder | None:
+    """Return who holds the lock of `folder`, or held it when it was killed; None if nobody did."""
+    try:
+        return _parse((folder / LOCK).read_bytes())
+    except OSError:
+        return None
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a living process on this kernel holds the lock of `folder`; changes nothing."""
+    try:
+        with (folder / LOCK).open("rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def say(line: str) -> None:
+    """Write one line to stderr."""
+    sys.stderr.write(f"polyrefuse: {line}\n")
+
+
+@contextmanager
+def hold_lock(folder: Path, announce: Callable[[str], None] = say) -> Iterator[None]:
+    """Hold the lock of `folder` until the block ends.
+
+    Args:
+        folder: the directory; it must be there.
+        announce: told in one line that a stale lock was taken over.
+
+    Raises:
+        RunDirectoryError: another process holds it, or one on another host may.
+        OSError: the lock file cannot be written.
+    """
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        _take(folder, descriptor, announce)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _take(folder: Path, descriptor: int, announce: Callable[[str], None]) -> None:
+    locked = _flock(descriptor)
+    content = os.pread(descriptor, 65_536, 0)
+    holder = _parse(content)
+    if locked is False:
+        raise _busy(folder, holder)
+    if content:
+        _require_stale(folder, holder, bool(locked))
+        announce(
+            f"{folder}: took over the lock of {holder or 'a process that it does not name'}, "
+            "which ended without giving it back."
+        )
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(asdict(this_process())).encode(), 0)
+
+
+def _flock(descriptor: int) -> bool | None:
+    """Lock the file; False if another has it, None where the file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in _WITHOUT_LOCKS:
+            return None
+        raise
+    return True
+
+
+def _require_stale(folder: Path, holder: Holder | None, locked: bool) -> None:
+    """Raise unless the holder is gone; `locked` says that this process has the flock now."""
+    if holder is None:
+        if not locked:
+            raise _busy(folder, holder)
+        return
+    boot = _boot()
+    one_kernel = holder.boot == boot and (boot is not None or holder.host == socket.gethostname())
+    if one_kernel:
+        if not locked and _runs(holder):
+            raise _busy(folder, holder)
+    elif holder.host != socket.gethostname():
+        raise RunDirectoryError(
+            f"{folder}: was taken by {holder}; whether that still runs cannot be seen from here.",
+            f"Wait for it; if it is gone, remove {folder / LOCK} and run again.",
+        )
+
+
+def _busy(folder: Path, holder: Holder | None) -> RunDirectoryError:
+    who = f": {holder}" if holder else ""
+    return RunDirectoryError(
+        f"{folder}: another process is writing to this directory{who}.",
+        "Wait for it, stop it, or choose another folder with --out.",
+    )
+
+
+def _parse(content: bytes) -> Holder | None:
+    try:
+        return Holder(**json.loads(content))
+    except (ValueError, TypeError):
+        return None
+
+
+def _boot() -> str | None:
+    try:
+        return _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def _started(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _runs(holder: Holder) -> bool:
+    """Whether the holder is alive on this machine; where pids cannot be looked at, it is."""
+    try:
+        os.kill(holder.pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return holder.started is None or _started(holder.pid) in (None, holder.started)
