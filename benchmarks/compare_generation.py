@@ -18,6 +18,7 @@ from torch import Tensor
 from benchmarks.bench_models import LANGUAGE, Bench
 from benchmarks.compare_selection import Cost
 from benchmarks.reference.generation import generate_as_published
+from benchmarks.reference.selection import ablation_hooks, hooked
 from polyrefuse.languages import LANGUAGES
 from polyrefuse_evaluation.answering import Condition, intervention
 from polyrefuse_evaluation.directions import random_direction
@@ -44,7 +45,9 @@ class GenerationComparison:
         costs: by condition, (ours, reference).
         probe: cost of choosing a decoding plan, once a run; not among `costs`.
         lengths: answers' lengths at baseline: shortest, mean, longest, and how many ended.
-        differing: answers that are not the same tokens, over both conditions.
+        partings: of every answer that is not the same tokens, over both conditions: the difference
+            of the two logits where they part, in the reference's own arithmetic, relative to the
+            largest logit. Below 1e-5 it is rounding that decides there.
         ratio: ablated by baseline time of this project at equal work, median of pairs; processor
             time where the model is on the CPU.
         projecting: seconds to project all weights and to restore them.
@@ -55,7 +58,7 @@ class GenerationComparison:
     costs: dict[str, tuple[Cost, Cost]]
     probe: Cost
     lengths: tuple[int, float, int, int]
-    differing: int
+    partings: list[float]
     ratio: float
     projecting: float
 
@@ -97,11 +100,16 @@ def compare_generation(
         def reference(direction: Tensor | None) -> list[list[int]]:
             return generate_as_published(loaded, prompts, max_new_tokens, ends, direction)
 
-        costs, differing = {}, 0
+        costs = {}
+        partings: list[float] = []
         lengths: list[int] = []
         for name, direction in ((BASELINE, None), (ABLATED, vector)):
             answers, costs[name] = _in_turns(direction, ours, reference, rounds=rounds)
-            differing += sum(a != b for a, b in zip(*answers, strict=True))
+            partings += [
+                parting(loaded, prompt, a, b, direction)
+                for prompt, a, b in zip(prompts, *answers, strict=True)
+                if a != b
+            ]
             lengths = lengths or [len(answer) for answer in answers[0]]
     ratio, projecting = fast_path_ratio(loaded, prompts, rounds)
     ended = sum(length < max_new_tokens for length in lengths)
@@ -111,10 +119,31 @@ def compare_generation(
         costs,
         probe,
         (min(lengths), mean(lengths), max(lengths), ended),
-        differing,
+        partings,
         ratio,
         projecting,
     )
+
+
+@torch.no_grad()
+def parting(
+    loaded: LoadedModel,
+    prompt: Sequence[int],
+    ours: Sequence[int],
+    reference: Sequence[int],
+    direction: Tensor | None,
+) -> float:
+    """Return the relative difference of the reference's logits where two answers part.
+
+    Infinite where one only goes on longer than the other.
+    """
+    pairs = zip(ours, reference, strict=False)
+    at = next((k for k, (a, b) in enumerate(pairs) if a != b), None)
+    if at is None:
+        return float("inf")
+    with hooked(ablation_hooks(loaded.model, direction) if direction is not None else []):
+        logits = loaded.last_logits([[*prompt, *ours[:at]]])[0]
+    return float((logits[ours[at]] - logits[reference[at]]).abs() / logits.abs().max())
 
 
 def fast_path_ratio(

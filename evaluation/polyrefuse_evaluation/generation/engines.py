@@ -16,8 +16,11 @@ from polyrefuse_evaluation.memory import is_out_of_memory
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.packed_linear import plainly
 
-NEAR = 1e-4
-"""Difference of two logits, relative to the largest, that rounding in float32 could turn round."""
+NEAR = 2e-5
+"""Difference of two logits, relative to the largest, that rounding in float32 could turn round.
+
+Batches and kernels move logits by up to 3e-6 on 12 layers of width 768.
+"""
 
 Sequences = Sequence[Sequence[int]]
 DecodeBatch = Callable[[LoadedModel, Sequences, int], list[Decoded]]

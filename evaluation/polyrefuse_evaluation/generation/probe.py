@@ -14,7 +14,6 @@ from polyrefuse_evaluation.ablation import ablate
 from polyrefuse_evaluation.generation.completion import Decoded
 from polyrefuse_evaluation.generation.engines import (
     ENGINES,
-    NEAR,
     Sequences,
     decode_batch,
     decode_rows,
@@ -28,7 +27,7 @@ PROBE_PROMPTS, PROBE_TOKENS = 4, 12
 TIMED_PROMPTS, TIMED_TOKENS = 32, 64
 WORTH_TIMING = 100_000
 """Tokens a run may generate; below that it is not worth timing anything."""
-NEAR_TIE = {torch.float32: NEAR, torch.float64: NEAR}
+NEAR_TIE = {torch.float32: 1e-4, torch.float64: 1e-4}
 """Difference of two logits, relative to the largest, that rounding can turn round; else 2e-2."""
 
 
