@@ -171,8 +171,8 @@ def show_evaluation(
     console.print(
         f"{made.prompts} prompts, each answered at baseline and ablated; {len(made.partings)} "
         f"answers differ{parted}. Answers at baseline have {shortest} to {longest} tokens, "
-        f"{average:.1f} on average, and {ended} end before the limit. A random model seldom ends by itself: "
-        f"{END_SHARE:.0%} of its vocabulary, drawn by seed, end its turn."
+        f"{average:.1f} on average, and {ended} end before the limit. A random model seldom "
+        f"ends by itself: {END_SHARE:.0%} of its vocabulary, drawn by seed, end its turn."
     )
     console.print(
         f"ablated by baseline time at equal work: {made.ratio:.3f}; projecting the weights and "
