@@ -40,7 +40,7 @@ class Child:
 
     children: "Children"
     pid: int
-    folder: Path
+    side: Path
     began: float
 
     def kill(self, number: int) -> None:
@@ -53,8 +53,9 @@ class Child:
         guard.cancel()
         seconds = time.monotonic() - self.began
         assert seconds < patience, "the command hung"
-        side = self.folder.with_name(f"{self.folder.name}.side")
-        out, err = ((side / name).read_text("utf-8", "replace") for name in ("stdout", "stderr"))
+        out, err = (
+            (self.side / name).read_text("utf-8", "replace") for name in ("stdout", "stderr")
+        )
         return Ended(answer["code"], out, err, seconds, answer["processor"])
 
 
@@ -96,9 +97,11 @@ class Children:
         """Let the server run a command itself once."""
         self.ask({"do": "warm", "arguments": arguments, "folder": str(folder)})
 
-    def start(self, arguments: list[str], folder: Path, **fault: Any) -> Child:
+    def start(
+        self, arguments: list[str], folder: Path, side: Path | None = None, **fault: Any
+    ) -> Child:
         """Start a command in `folder`; streams and unit log go beside it, into ``NAME.side``."""
-        side = folder.with_name(f"{folder.name}.side")
+        side = side or folder.with_name(f"{folder.name}.side")
         for path in (folder, side, side / "tmp"):
             path.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
@@ -114,7 +117,7 @@ class Children:
                 "fault": fault,
             }
         )
-        return Child(self, answer["pid"], folder, began)
+        return Child(self, answer["pid"], side, began)
 
     def run(self, arguments: list[str], folder: Path, **fault: Any) -> Ended:
         """Run a command to its end."""

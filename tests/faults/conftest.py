@@ -1,6 +1,7 @@
 """The fork server, the scenes, and the tally that becomes a table."""
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tests.faults import tally
 from tests.faults.children import Children
 from tests.faults.scenes import Scene, Undisturbed, all_scenes, measure
 
+STARTED = time.monotonic()
 ENVIRONMENT = {"OPENAI_API_KEY": "sk-loopback"}
 
 
@@ -52,4 +54,4 @@ def pytest_report_header() -> str:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ and tally.FORM == "full":
-        tally.finish(Path(__file__).parents[2], exitstatus)
+        tally.finish(Path(__file__).parents[2], exitstatus, time.monotonic() - STARTED)

@@ -90,7 +90,8 @@ def warm_up(arguments: list[str], folder: str) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
             main()
     except SystemExit as ended:
-        assert ended.code in (0, None), ended.code
+        if ended.code:
+            raise
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

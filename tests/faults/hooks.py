@@ -58,7 +58,7 @@ class Watch:
         sync = os.fsync
 
         def fsync(descriptor: int) -> None:
-            if os.readlink(f"/proc/self/fd/{descriptor}").startswith(self.folder):
+            if str(Path(f"/proc/self/fd/{descriptor}").readlink()).startswith(self.folder):
                 self.step()
             sync(descriptor)
 

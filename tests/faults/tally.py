@@ -1,14 +1,26 @@
-"""What happened to each case, counted over all test processes, and the table that is made of it."""
+"""What came of each case, counted over all test processes, and the document made of it.
+
+``docs/reliability.md`` is written by nothing else. It holds the three newest full runs, so that
+three in a row with different seeds can be seen in it.
+"""
 
 import json
 import os
+import platform
 import random
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 FORM = os.environ.get("POLYREFUSE_FAULTS", "short")
 SEED = int(os.environ.get("POLYREFUSE_FAULT_SEED", "9"))
 FILE = os.environ.get("POLYREFUSE_FAULT_TALLY")
+RUNS = 3
+DOCUMENT = Path("docs") / "reliability.md"
+PREFACE = Path(__file__).parent / "preface.md"
+START, END = "<!-- runs ", " -->"
 
 
 @dataclass(frozen=True)
@@ -40,5 +52,69 @@ def randomness(*parts: object) -> random.Random:
     return random.Random(" ".join(map(str, (SEED, *parts))))
 
 
-def finish(root: Path, exitstatus: int) -> None:
+def read_cases(path: Path) -> list[Case]:
+    """Return what all processes counted."""
+    return [Case(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
+
+
+def summary(cases: list[Case], seconds: float, now: datetime) -> dict[str, Any]:
+    """Return one run as it is kept in the document."""
+    rows: dict[str, Counter[str]] = defaultdict(Counter)
+    for case in cases:
+        rows[case.fault].update(
+            times=1,
+            lost=case.lost,
+            duplicated=case.duplicated,
+            leftovers=case.leftovers,
+        )
+    return {
+        "seed": SEED,
+        "date": now.date().isoformat(),
+        "minutes": round(seconds / 60, 1),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} shared cores",
+        "rows": {name: dict(found) for name, found in sorted(rows.items())},
+    }
+
+
+def render(runs: list[dict[str, Any]]) -> str:
+    """Return the document of some runs, the newest last."""
+    names = sorted({name for run in runs for name in run["rows"]})
+    lines = [
+        "| fault | times | lost | duplicated | leftovers |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    total: Counter[str] = Counter()
+    columns = ("times", "lost", "duplicated", "leftovers")
+    for name in names:
+        found = Counter[str]()
+        for run in runs:
+            found.update(run["rows"].get(name, {}))
+        total.update(found)
+        lines.append(f"| {name} | {' | '.join(str(found[column]) for column in columns)} |")
+    lines.append(f"| **all** | {' | '.join(f'**{total[column]}**' for column in columns)} |")
+    about = [
+        f"- seed {run['seed']}: {sum(row['times'] for row in run['rows'].values())} cases, all "
+        f"passed, {run['date']}, {run['minutes']} minutes, {run['machine']}"
+        for run in runs
+    ]
+    kept = f"{START}{json.dumps(runs)}{END}"
+    text = PREFACE.read_text("utf-8").replace("RUNS", "\n".join(about))
+    return text.replace("TABLE", "\n".join(lines)) + f"\n{kept}\n"
+
+
+def kept_runs(document: Path) -> list[dict[str, Any]]:
+    """Return the runs that a document holds."""
+    if not document.is_file():
+        return []
+    _, _, rest = document.read_text("utf-8").partition(START)
+    return json.loads(rest.partition(END)[0]) if rest else []
+
+
+def finish(root: Path, exitstatus: int, seconds: float) -> None:
     """Write the document, if everything passed."""
+    if exitstatus or not FILE or not Path(FILE).is_file():
+        return
+    run = summary(read_cases(Path(FILE)), seconds, datetime.now(UTC))
+    document = root / DOCUMENT
+    others = [other for other in kept_runs(document) if other["seed"] != run["seed"]]
+    document.write_text(render([*others, run][-RUNS:]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A dataset or a model folder that is changed under a run: refused, with the name of what changed."""
+"""A dataset or a model folder that is changed under a run: refused, and what changed is named."""
 
 import json
 import shutil

@@ -24,7 +24,7 @@ def test_two_processes_on_one_directory(children, scenes, undisturbed, tmp_path,
     first = children.start(case.scene.arguments, folder)
     while not lock.is_file() or read_holder(lock.parent) is None:
         pass
-    second = children.run(case.scene.arguments, folder)
+    second = children.start(case.scene.arguments, folder, tmp_path / "second").wait()
     words = f"another process is writing to this directory: process {first.pid} on "
     said = second.complaint[-1]
     if second.code != 2 or words + socket.gethostname() not in said or "since 20" not in said:
