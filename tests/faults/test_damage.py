@@ -61,13 +61,13 @@ DAMAGES: list[tuple[str, str, str, Callable[..., None], int]] = [
 SHORT = (0, 2, 4, 6)
 
 
-def killed_late(children, scenes, undisturbed, folder, scene, fault, needed) -> Case:
-    """Return a case that was killed when its answers were begun but not done."""
+def killed_with(children, scenes, undisturbed, folder, scene, fault, needed) -> Case:
+    """Return a case that was killed after the file `needed` was begun and before it was used up."""
     expected = undisturbed(scene)
-    event = expected.events
+    event, start = expected.events, 0.1 if "first_tokens" in needed else 0.55
     for attempt in range(8):
         case = Case(children, scenes[scene], expected, folder / f"{attempt}" / "case", fault)
-        case.prepare().kill(signal.SIGKILL, {"event": int(event * (0.55 + 0.05 * attempt))})
+        case.prepare().kill(signal.SIGKILL, {"event": int(event * (start + 0.05 * attempt))})
         path = case.folder / needed
         if path.is_file() and path.stat().st_size > 2:
             return case
@@ -82,7 +82,7 @@ def test_a_damaged_record(
     children, scenes, undisturbed, tmp_path, scene, fault, name, damage, redone
 ):
     rng = tally.randomness(scene, fault, name)
-    case = killed_late(
+    case = killed_with(
         children, scenes, undisturbed, tmp_path, scene, f"{fault} of {Path(name).name}", name
     )
     damage(case.folder / name, rng)
@@ -100,7 +100,7 @@ def test_truncated_activations_are_named_with_the_remedy(
     children, scenes, undisturbed, tmp_path, scene, name
 ):
     rng = tally.randomness(scene, name)
-    case = killed_late(
+    case = killed_with(
         children, scenes, undisturbed, tmp_path, scene, f"truncated activations, {scene}", name
     )
     cut(case.folder / name, rng)
