@@ -58,7 +58,7 @@ DAMAGES: list[tuple[str, str, str, Callable[..., None], int]] = [
     ("geometry", "torn last line", "run/judgements.jsonl", tear_end, 1),
     ("evaluate, endpoint", "torn last line", "run/completions.jsonl", tear_end, 1),
 ]
-SHORT = (0, 2, 4, 6)
+SHORT = (5, 6)
 
 
 def killed_with(children, scenes, undisturbed, folder, scene, fault, needed) -> Case:
@@ -95,7 +95,7 @@ def test_a_damaged_record(
     ("scene", "name"),
     [("geometry", "run/activations/en-harmful.npy"), ("residual-space", "run/tuned/de-all.npy")],
 )
-@pytest.mark.skipif(not FULL, reason="full form only")
+@pytest.mark.slow
 def test_truncated_activations_are_named_with_the_remedy(
     children, scenes, undisturbed, tmp_path, scene, name
 ):
@@ -114,6 +114,7 @@ def test_truncated_activations_are_named_with_the_remedy(
     case.require_sound()
 
 
+@pytest.mark.slow
 def test_truncated_weights_are_named(children, scenes, undisturbed, tmp_path):
     folder, expected = tmp_path / "case", undisturbed("evaluate")
     case = Case(children, scenes["evaluate"], expected, folder, "truncated weights").prepare()
@@ -155,7 +156,8 @@ def test_a_corrupt_translation_cache_is_kept_and_read_back(
     case.require_sound()
 
 
-@pytest.mark.parametrize("scene", ["evaluate", "build run"] if FULL else ["evaluate"])
+@pytest.mark.parametrize("scene", ["evaluate", "build run"])
+@pytest.mark.slow
 def test_a_clock_that_goes_back(children, scenes, undisturbed, tmp_path, scene):
     expected = undisturbed(scene)
     case = Case(children, scenes[scene], expected, tmp_path / "case", f"clock back, {scene}")

@@ -44,7 +44,7 @@ def require_complaint(
         case.problems.append(f"left {torn}")
 
 
-@pytest.mark.parametrize("scene", chosen(["evaluate", "leaderboard build"]))
+@pytest.mark.parametrize("scene", chosen(["evaluate"]))
 def test_a_full_disk(children, scenes, undisturbed, tmp_path, scene):
     rng = tally.randomness("full disk", scene)
     with small_disk(tmp_path / "case", LARGE) as folder:

@@ -1,4 +1,4 @@
-"""SIGKILL and SIGTERM at random moments of every command that takes long or writes much.
+"""SIGKILL, SIGTERM and Ctrl-C at random moments of every command that takes long or writes much.
 
 ``POLYREFUSE_FAULT_SEED`` and the name of a test decide the moment: each point can be run alone
 again.
@@ -26,11 +26,14 @@ POINTS = {
 }
 """How many points a command gets with each of the two signals, in the full form."""
 
+INTERRUPTS = ["evaluate", "evaluate, endpoint", "geometry", "build run", "leaderboard build"]
+"""Commands that get Ctrl-C once, too."""
+
 SHORT = [
     ("evaluate", signal.SIGKILL),
     ("evaluate", signal.SIGTERM),
     ("build run", signal.SIGKILL),
-    ("leaderboard build", signal.SIGKILL),
+    ("leaderboard build", signal.SIGINT),
 ]
 TRIES = 5
 INTERRUPTED = "polyrefuse: interrupted. Run the same command again to resume."
@@ -40,6 +43,7 @@ def points() -> list[object]:
     if tally.FORM == "full":
         signals = (signal.SIGKILL, signal.SIGTERM)
         chosen = [(x, y, n) for x, many in POINTS.items() for y in signals for n in range(many)]
+        chosen += [(scene, signal.SIGINT, 0) for scene in INTERRUPTS]
         assert len(chosen) >= 50
     else:
         chosen = [(scene, number, 0) for scene, number in SHORT]
@@ -72,8 +76,8 @@ def test_killed_and_run_again(children, scenes, undisturbed, tmp_path, scene, nu
     print(f"{fault}, point {point}: {moment}, exit {ended.code}")
     if number is signal.SIGKILL and ended.code != -signal.SIGKILL:
         case.problems.append(f"SIGKILL: exit {ended.code}: {ended.stderr[-500:]}")
-    if number is signal.SIGTERM and (ended.code, ended.complaint[-1:]) != (130, [INTERRUPTED]):
-        case.problems.append(f"SIGTERM: exit {ended.code}: {ended.stderr[-1500:]}")
+    if number is not signal.SIGKILL and (ended.code, ended.complaint[-1:]) != (130, [INTERRUPTED]):
+        case.problems.append(f"{number.name}: exit {ended.code}: {ended.stderr[-1500:]}")
     if "Traceback" in ended.stderr:
         case.problems.append(f"a traceback: {ended.stderr[-1500:]}")
     case.settle()

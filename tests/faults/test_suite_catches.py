@@ -11,8 +11,6 @@ from tests.faults import tally
 from tests.faults.disturb import Case
 from tests.faults.test_inputs import change_dataset
 
-FULL = tally.FORM == "full"
-
 
 @pytest.fixture(autouse=True)
 def not_counted(monkeypatch):
@@ -50,6 +48,7 @@ def test_a_resume_that_repeats_what_was_kept(make_case):
     require_caught(case, "units made again beyond those under way")
 
 
+@pytest.mark.slow
 def test_a_cache_that_remembers_nothing(make_case):
     case = make_case("build run")
     case.kill(signal.SIGKILL, {"requests": case.expected.requests - 2})
@@ -64,6 +63,7 @@ def test_files_that_a_kill_left_and_nobody_removes(make_case):
     require_caught(case, "left over")
 
 
+@pytest.mark.slow
 def test_a_writer_that_is_not_atomic(make_case):
     case = make_case("evaluate")
     settings = case.folder / "run" / "settings.json"
@@ -72,6 +72,7 @@ def test_a_writer_that_is_not_atomic(make_case):
     require_caught(case, "exit code 2")
 
 
+@pytest.mark.slow
 def test_an_append_behind_half_a_line(make_case):
     case = make_case("evaluate")
     tokens = case.folder / "run" / "first_tokens.jsonl"
@@ -104,6 +105,7 @@ def test_a_lock_that_lets_two_in(make_case):
     assert "another process is writing" not in said
 
 
+@pytest.mark.slow
 def test_inputs_that_nobody_looks_at(make_case):
     """The run ends as if nothing had happened: test_inputs.py demands that it does not."""
     case = make_case("evaluate")

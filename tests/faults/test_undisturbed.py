@@ -12,6 +12,7 @@ SCENES = [
 
 
 @pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.slow
 def test_two_undisturbed_runs_are_equal(children, scenes, undisturbed, tmp_path, scene):
     first = undisturbed(scene)
     second = measure(children, scenes[scene], tmp_path / "case")
