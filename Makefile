@@ -6,7 +6,7 @@ EXTRAS := .[all]
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-full planted lint sample clean
+.PHONY: demo test test-full faults planted lint sample clean
 
 demo: .venv/.installed
 	$(BIN)/polyrefuse demo --out runs/demo
@@ -16,6 +16,13 @@ test: .venv/.installed-dev lint planted
 
 test-full: .venv/.installed-dev lint planted
 	$(PYTEST) $(PYTEST_ARGS)
+
+# Every fault on purpose, in full; writes docs/reliability.md. FAULTS_SEED=N runs the same again.
+FAULTS_SEED ?= $(shell date +%s)
+faults: .venv/.installed-dev planted
+	rm -f .faults.jsonl
+	POLYREFUSE_FAULTS=full POLYREFUSE_FAULT_SEED=$(FAULTS_SEED) POLYREFUSE_FAULT_TALLY=$(CURDIR)/.faults.jsonl \
+		OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/faults $(PYTEST_ARGS)
 
 # What the tests share is trained before them, one model a core, unless it is cached.
 TRAIN := import sys; from polyrefuse_evaluation.planted import planted_pair as train; train(sys.argv[1], int(sys.argv[2]))

@@ -124,7 +124,7 @@ def answer_all(
                     )
                     advance(len(item.indices))
     workers.wait()
-    if workers.world > 1:
+    if workers.world > 1 or whole != set(range(len(whole))):  # not in the order of the plan
         workers.on_lead(lambda: run.recover(sizes, len(judges)))
 
 

@@ -9,11 +9,11 @@ something are made visible. The key keeps responses as they were.
 
 import csv
 import io
-import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from polyrefuse.atomic import whole_file
 from polyrefuse.calibration_schema import CalibrationError
 from polyrefuse_evaluation.calibration.sampling import KeyRow
 
@@ -43,12 +43,13 @@ def write_sheet(rows: Sequence[KeyRow], sheet: Path) -> Path:
     if sheet.suffix.lower() != ".csv":
         raise CalibrationError(f"{sheet}: is no sheet.", "Its name must end in .csv.")
     key = key_path(sheet)
+    data = "".join(row.model_dump_json() + "\n" for row in rows).encode("utf-8")
     for path in (sheet, key):
-        if path.exists():
+        if path.exists() and (path == sheet or path.read_bytes() != data):  # killed in between
             raise CalibrationError(
                 f"{path}: exists already, and may hold labels.", "Choose another --out."
             )
-    _write(key, "".join(row.model_dump_json() + "\n" for row in rows).encode("utf-8"))
+    _write(key, data)
     _write(sheet, sheet_text(rows).encode("utf-8-sig", errors="replace"))
     return key
 
@@ -87,8 +88,9 @@ def _plain(char: str) -> bool:
 def _write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
-            stream.write(data)
+        with whole_file(path) as partial:
+            partial.touch(mode=0o600)
+            partial.write_bytes(data)
     except OSError as error:
         raise CalibrationError(
             f"{path}: cannot be written ({error.strerror or error}).", "Choose another --out."

@@ -143,6 +143,8 @@ def answer_interventions(
                         options.store_completions,
                     )
                     advance(len(batch.rows))
+    if whole != set(range(len(whole))):
+        run.recover(sizes, 1)  # brings the records into the order of the plan
     return sorted(run.read(JUDGEMENTS, JudgementRecord), key=lambda row: row.batch)
 
 

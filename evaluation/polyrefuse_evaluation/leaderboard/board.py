@@ -29,6 +29,8 @@ from polyrefuse_evaluation.leaderboard.rescore import Rescore
 from polyrefuse_evaluation.leaderboard.schema import Manifest
 from polyrefuse_evaluation.leaderboard.sources import SAMPLE_SOURCE, Source
 from polyrefuse_evaluation.leaderboard.verify import Verdict, verify
+from polyrefuse_evaluation.record_lines import append_lines, whole_lines
+from polyrefuse_evaluation.run_directory import io_errors
 from polyrefuse_evaluation.summarise import Judgements, of_judge
 
 Key = tuple[Outcome, str, Label]
@@ -213,8 +215,8 @@ def record_rescore(path: Path, verdict: Verdict, found: Rescore) -> None:
     """
     assert verdict.manifest is not None
     line = {"key": evidence_key(verdict.manifest), "model": verdict.model, **asdict(found)}
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(line) + "\n")
+    with io_errors(path):
+        append_lines(path, json.dumps(line).encode() + b"\n")
 
 
 def evidence_key(manifest: Manifest) -> str:
@@ -230,10 +232,10 @@ def read_rescored(path: Path) -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = list(whole_lines(path))
     except OSError as error:
         raise SubmissionError(f"{path}: cannot be read ({error.strerror}).") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in lines:
         try:
             item = json.loads(line)
             clean = not item["faults"] and not item["forged"] and item["n"] > 0

@@ -1,0 +1,57 @@
+"""The fork server, the scenes, and the tally that becomes a table."""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults import tally
+from tests.faults.children import Children
+from tests.faults.scenes import Scene, Undisturbed, all_scenes, measure
+
+STARTED = time.monotonic()
+ENVIRONMENT = {"OPENAI_API_KEY": "sk-loopback"}
+
+
+@pytest.fixture(scope="session")
+def children() -> Iterator[Children]:
+    with Children(ENVIRONMENT) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def scenes(
+    children: Children, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Scene]]:
+    with all_scenes(children, tmp_path_factory.mktemp("inputs")) as found:
+        folder = tmp_path_factory.mktemp("warm")  # not geometry: pyarrow would start threads
+        found["evaluate"].prepare(folder)
+        children.warm(found["evaluate"].arguments, folder)
+        yield found
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    children: Children, scenes: dict[str, Scene], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Undisturbed]:
+    """Return a function: name of a scene -> what it gives undisturbed."""
+    known: dict[str, Undisturbed] = {}
+
+    def get(name: str) -> Undisturbed:
+        if name not in known:
+            folder = tmp_path_factory.mktemp("undisturbed") / "case"
+            known[name] = measure(children, scenes[name], folder)
+        return known[name]
+
+    return get
+
+
+def pytest_report_header() -> str:
+    return f"faults: {tally.FORM} form, POLYREFUSE_FAULT_SEED={tally.SEED}"
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ and tally.FORM == "full":
+        tally.finish(Path(__file__).parents[2], exitstatus, time.monotonic() - STARTED)
