@@ -98,6 +98,11 @@ def make_prompt_id(label: Label, source: str, source_id: str, prompt_en: str) ->
     return f"{label}-{source}-{digest}"
 
 
+def normalised(text: str) -> str:
+    """Return `text` as duplicates are compared: NFC, casefolded, white space collapsed."""
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())
+
+
 def features() -> "Features":
     """Return the `datasets.Features` of every config (labels would load as strings without)."""
     from datasets import ClassLabel, Features, List, Value

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from polyrefuse.errors import DatasetError
 from polyrefuse.folder import content_digest, read_errata, read_prompts
-from polyrefuse.invariants import Erratum, normalised
+from polyrefuse.invariants import Erratum
 from polyrefuse.languages import LANGUAGES
-from polyrefuse.prompts import Label, Prompt
+from polyrefuse.prompts import Label, Prompt, normalised
 from polyrefuse_builders.documents.figures import languages_of
 from polyrefuse_builders.documents.markdown import render_template
 from polyrefuse_builders.errata_summary import MEANINGS, sorted_errata

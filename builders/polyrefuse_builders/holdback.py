@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from polyrefuse.errors import DatasetError
 from polyrefuse.folder import read_jsonl, read_prompts
-from polyrefuse.invariants import normalised
-from polyrefuse.prompts import Prompt
+from polyrefuse.prompts import Prompt, normalised
 from polyrefuse_builders.card import render_card
 from polyrefuse_builders.write_folder import write_dataset_folder
 

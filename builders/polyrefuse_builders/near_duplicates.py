@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from itertools import combinations, product
 from typing import NamedTuple
 
-from polyrefuse.invariants import normalised
+from polyrefuse.prompts import normalised
 
 THRESHOLD = 0.8
 """Jaccard similarity of word sets, in [0, 1], from which two prompts are near duplicates."""

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
-from polyrefuse.invariants import Erratum, find_violations, normalised
-from polyrefuse.prompts import Prompt
+from polyrefuse.invariants import Erratum, find_violations
+from polyrefuse.prompts import Prompt, normalised
 from polyrefuse_builders.alignment import MIN_ROWS, Alignment
 from polyrefuse_builders.upstream_categories import UNIFIED
 from polyrefuse_builders.upstream_files import TRANSLATIONS, Part, Release, Row, TranslatedFile

@@ -1,8 +1,11 @@
-"""Progress bars on standard error, so that standard output stays for results."""
+"""Progress bars of an evaluation: one process shows them, however many share the work."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from polyrefuse import progress
 
 
 def leads() -> bool:
@@ -10,30 +13,11 @@ def leads() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-@contextmanager
-def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar; yields a function that advances it by a number of steps."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+def progress_bar(description: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+    """Show a progress bar, or say what goes on where there is no terminal.
 
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    shown = console.is_terminal and leads()
-    with Progress(*columns, console=console, disable=not shown) as progress:
-        if not console.is_terminal and leads():
-            console.print(f"{description} ...")
-        task = progress.add_task(description, total=total)
-        yield lambda steps: progress.advance(task, steps)
+    Yields a function that advances it by a number of steps.
+    """
+    if leads() and not sys.stderr.isatty():
+        sys.stderr.write(f"{description} ...\n")
+    return progress.progress_bar(description, total, shown=leads())

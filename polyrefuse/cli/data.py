@@ -17,12 +17,28 @@ data_app = typer.Typer(help="Export and check dataset folders.", no_args_is_help
 @data_app.command("export")
 def data_export(
     folder: Annotated[Path, typer.Argument(help="Folder to write; must be new or empty.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Dataset folder or Hub id; default: the packaged sample.")
+    ] = None,
 ) -> None:
-    """Write the packaged sample as a loadable dataset folder."""
-    from polyrefuse.export import export_sample
+    """Copy a dataset to a loadable folder, every row checked on the way: whole, or not at all.
 
-    files = export_sample(folder)
-    typer.echo(f"Wrote {files} files. Load it: datasets.load_dataset({str(folder)!r}, 'de')")
+    What is copied is the card, the rows and errata.jsonl. A violation that errata.jsonl does not
+    list ends the export (exit code 1).
+    """
+    from polyrefuse.dataset import resolve_folder
+    from polyrefuse.export import export_dataset
+    from polyrefuse.folder import data_size
+    from polyrefuse.progress import progress_bar
+
+    source = resolve_folder(dataset)
+    with progress_bar("Exporting", data_size(source), unit="bytes") as advance:
+        report = export_dataset(folder, source, advance)
+    codes = {language for language, *_ in report.tally}
+    shown = "de" if "de" in codes else min(codes)
+    typer.echo(
+        f"Wrote {report.rows} rows. Load them: datasets.load_dataset({str(folder)!r}, {shown!r})"
+    )
 
 
 @data_app.command("check")
@@ -34,8 +50,12 @@ def data_check(
     """Count a dataset folder by language and list every violated invariant."""
     from polyrefuse.check import check_folder
     from polyrefuse.dataset import SAMPLE_FOLDER
+    from polyrefuse.folder import data_size
+    from polyrefuse.progress import progress_bar
 
-    report = check_folder(folder or SAMPLE_FOLDER)
+    folder = folder or SAMPLE_FOLDER
+    with progress_bar("Checking", data_size(folder), unit="bytes") as advance:
+        report = check_folder(folder, advance)
     _print_check(report)
     if not report.ok:
         raise AnswerIsNo(
@@ -57,7 +77,7 @@ def _print_check(report: "CheckReport") -> None:
         console.print(f"[red]violated[/] {line}", soft_wrap=True, highlight=False)
     listed = len(report.violations) - len(report.unlisted)
     console.print(
-        f"{len(report.prompts)} rows, {len(report.violations)} violations, {listed} of them listed "
+        f"{report.rows} rows, {len(report.violations)} violations, {listed} of them listed "
         f"in errata.jsonl. {report.digest}",
         soft_wrap=True,
     )

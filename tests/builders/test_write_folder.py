@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from polyrefuse.check import check_folder
 from polyrefuse.errors import DatasetError
-from polyrefuse.folder import read_errata
+from polyrefuse.folder import read_errata, read_prompts
 from polyrefuse.invariants import Erratum
 from polyrefuse.prompts import Prompt
 from polyrefuse_builders import write_folder
@@ -49,7 +48,7 @@ def test_a_folder_is_written_and_reads_back(tmp_path):
     out = tmp_path / "deep" / "out"
     write_dataset_folder(out, OLD, ERRATA, "card", {"LICENSE": "text"})
     assert sorted(contents(out)) == ["LICENSE", "README.md", "data/en/train.jsonl", "errata.jsonl"]
-    assert check_folder(out).prompts == OLD
+    assert read_prompts(out) == OLD
     assert read_errata(out) == ERRATA
     assert list(out.parent.iterdir()) == [out]
     assert stat.S_IMODE(out.stat().st_mode) == stat.S_IMODE(out.parent.stat().st_mode)
@@ -67,7 +66,7 @@ def test_an_empty_folder_is_filled(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     write_dataset_folder(out, OLD, [], "card")
-    assert check_folder(out).prompts == OLD
+    assert read_prompts(out) == OLD
 
 
 @pytest.mark.parametrize(
@@ -149,7 +148,7 @@ def test_a_link_to_a_folder_is_followed_and_stays_a_link(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "target")
     write_dataset_folder(tmp_path / "link", NEW, [], "card")
     assert (tmp_path / "link").is_symlink()
-    assert check_folder(tmp_path / "target").prompts == NEW
+    assert read_prompts(tmp_path / "target") == NEW
 
 
 def test_a_read_only_parent_is_one_line():
@@ -166,7 +165,7 @@ def test_a_documented_folder_may_be_replaced_but_not_one_with_other_pages(tmp_pa
     pages.mkdir()
     (pages / "de.md").write_text("page", encoding="utf-8")
     write_dataset_folder(tmp_path / "out", NEW, [], "card")
-    assert check_folder(tmp_path / "out").prompts == NEW
+    assert read_prompts(tmp_path / "out") == NEW
     pages.mkdir()
     (pages / "diary.md").write_text("mine", encoding="utf-8")
     with pytest.raises(DatasetError, match=r"languages/diary\.md"):

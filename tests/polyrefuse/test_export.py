@@ -9,6 +9,7 @@ import pytest
 from polyrefuse.check import check_folder
 from polyrefuse.errors import DatasetError
 from polyrefuse.export import export_sample
+from polyrefuse.folder import read_prompts
 
 
 def test_the_export_is_a_dataset_folder_equal_to_the_sample(tmp_path, sample):
@@ -17,7 +18,7 @@ def test_the_export_is_a_dataset_folder_equal_to_the_sample(tmp_path, sample):
     assert files == len([path for path in folder.rglob("*") if path.is_file()]) == 1 + 14 * 3
     report = check_folder(folder)
     assert report.ok
-    assert report.prompts == sample
+    assert read_prompts(folder) == sample
 
 
 def test_an_empty_folder_is_filled(tmp_path):

@@ -10,9 +10,9 @@ from polyrefuse.invariants import (
     Erratum,
     ViolationKind,
     find_violations,
-    normalised,
     unlisted,
 )
+from polyrefuse.prompts import normalised
 
 
 def without(rows, language, id_):

@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from polyrefuse.check import check_folder
-from polyrefuse.folder import content_digest
+from polyrefuse.check import check_prompts
+from polyrefuse.folder import read_errata, read_prompts
 from polyrefuse.hub.hub_errors import require_repo_id
 from polyrefuse.hub.remote import (
     Gating,
@@ -119,7 +119,8 @@ def plan_publish(
     """
     require_repo_id(repo)
     folder = folder.expanduser().resolve()
-    report = check_folder(folder)
+    prompts = read_prompts(folder)
+    report = check_prompts(prompts, read_errata(folder))
     files, left_out = read_local_files(folder)
     token = resolve_token(token)
     api = hub_client(endpoint, token)
@@ -141,8 +142,8 @@ def plan_publish(
         remote_gated=remote.gated,
         gated=gated or remote.gated or "auto",
         card=_card_summary(folder),
-        warnings=_warnings(folder, report.prompts),
-        refusals=[*refusals, *_file_refusals(files, report.prompts, token)],
+        warnings=_warnings(folder, prompts, report.digest),
+        refusals=[*refusals, *_file_refusals(files, prompts, token)],
     )
 
 
@@ -188,13 +189,13 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
-def _warnings(folder: Path, prompts: Sequence[Prompt]) -> list[str]:
+def _warnings(folder: Path, prompts: Sequence[Prompt], digest: str) -> list[str]:
     """Return what is odd about the card: stale figures, languages without a config, no gating."""
     data, card = read_front_matter(folder), _card_summary(folder)
     block = data.get(FRONT_MATTER_KEY)
     said = block.get("content_digest") if isinstance(block, dict) else None
     found = []
-    if said != content_digest(prompts):
+    if said != digest:
         found.append("the documents are of other rows: run 'polyrefuse build card' on the folder")
     lacking = [code for code in languages_of(prompts) if code not in card.configs]
     if lacking:

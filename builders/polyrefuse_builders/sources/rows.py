@@ -5,8 +5,7 @@ import unicodedata
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from polyrefuse.invariants import normalised
-from polyrefuse.prompts import Label, Split, make_prompt_id
+from polyrefuse.prompts import Label, Split, make_prompt_id, normalised
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ from collections import defaultdict
 
 import ftfy
 
-from polyrefuse.invariants import normalised
-from polyrefuse.prompts import make_prompt_id
+from polyrefuse.prompts import make_prompt_id, normalised
 from polyrefuse_builders.validation.corpus import Corpus
 from polyrefuse_builders.validation.finding import Finding, Findings, failed, measured, suspect
 from polyrefuse_builders.validation.text import SYLLABIC, squeeze, words
