@@ -1,36 +1,19 @@
 """Rows of a dataset, kept on disk while questions between them are answered.
 
-A temporary SQLite database that has no name: its memory is bounded by a cache of `CACHE_MIB`, the
-rest lies in the folder for temporary files, and it is gone when the process is. Sorting and
-grouping are SQLite's, which sorts on disk as well. Knows no invariant (invariants.py).
+Memory does not grow with the rows (temporary_database.py). Knows no invariant (invariants.py).
 """
 
 import hashlib
 import json
-import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from itertools import islice
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
-from polyrefuse.errors import DatasetError
 from polyrefuse.prompts import Prompt, normalised
+from polyrefuse.temporary_database import TemporaryDatabase
 
-CACHE_MIB = 32
 BATCH = 1_000
 """Rows inserted, or hashed, at a time."""
-
-_SCHEMA = """
-PRAGMA journal_mode=OFF;
-PRAGMA temp_store=FILE;
-CREATE TABLE rows (number INTEGER PRIMARY KEY, id, language, split, label, english, category,
-    source, pair_id, text, prompt);
-CREATE VIEW kept AS SELECT number, id, language, split, label, english, category, source, pair_id
-    FROM rows;
-BEGIN;
-"""
 
 
 class KeptRow(NamedTuple):
@@ -52,27 +35,18 @@ class KeptRow(NamedTuple):
     pair_id: str | None
 
 
-class RowIndex:
+class RowIndex(TemporaryDatabase):
     """Rows on disk, in the order they came; a context manager that removes them."""
+
+    schema = """
+    CREATE TABLE rows (number INTEGER PRIMARY KEY, id, language, split, label, english, category,
+        source, pair_id, text, prompt);
+    CREATE VIEW kept AS
+        SELECT number, id, language, split, label, english, category, source, pair_id FROM rows
+    """
 
     def __init__(self) -> None:
         self._rows = 0
-
-    def __enter__(self) -> Self:
-        """Open the temporary database."""
-        self._database = sqlite3.connect("", isolation_level=None)
-        self._database.executescript(_SCHEMA)
-        self._database.execute(f"PRAGMA cache_size=-{CACHE_MIB * 1024}")
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the database, which removes it."""
-        self._database.close()
 
     def keep(self, rows: Iterable[Prompt]) -> Iterator[Prompt]:
         """Yield `rows` as they come, and keep what questions between them need.
@@ -82,26 +56,25 @@ class RowIndex:
         """
         rows = iter(rows)
         while batch := list(islice(rows, BATCH)):
-            with _disk_errors():
-                self._database.executemany(
-                    "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (_record(number, row) for number, row in enumerate(batch, start=self._rows)),
-                )
+            self.insert(
+                "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (_record(number, row) for number, row in enumerate(batch, start=self._rows)),
+            )
             self._rows += len(batch)
             yield from batch
 
     def languages(self) -> list[str]:
         """Return the languages that have rows, sorted."""
-        return [code for (code,) in self._ask("SELECT DISTINCT language FROM rows ORDER BY 1")]
+        return [code for (code,) in self.ask("SELECT DISTINCT language FROM rows ORDER BY 1")]
 
     def by_id(self) -> Iterator[KeptRow]:
         """Yield all rows by id, those of one id in the order they came."""
-        found = self._ask("SELECT * FROM kept ORDER BY id, number")
+        found = self.ask("SELECT * FROM kept ORDER BY id, number")
         return map(KeptRow._make, found)
 
     def without_pair(self) -> Iterator[KeptRow]:
         """Yield the rows whose `pair_id` is no id of any row, in the order they came."""
-        found = self._ask(
+        found = self.ask(
             "SELECT * FROM kept WHERE pair_id IS NOT NULL"
             " AND pair_id NOT IN (SELECT id FROM rows) ORDER BY number"
         )
@@ -116,7 +89,7 @@ class RowIndex:
         first: KeptRow | None = None
         seen = None
         # SQLite takes the other columns from the row that MIN found.
-        for text, *columns in self._ask(
+        for text, *columns in self.ask(
             "SELECT text, MIN(number) AS number, id, language, split, label, english, category,"
             " source, pair_id FROM rows WHERE text IS NOT NULL GROUP BY id ORDER BY text, number"
         ):
@@ -128,7 +101,7 @@ class RowIndex:
 
     def content_digest(self) -> str:
         """Return the sha256 of what an evaluation reads; see `polyrefuse.folder.content_digest`."""
-        found = self._ask(
+        found = self.ask(
             "SELECT language, split, label, id, prompt FROM rows ORDER BY 1, 2, 3, 4, 5"
         )
         digest, between = hashlib.sha256(b"["), b""
@@ -137,10 +110,6 @@ class RowIndex:
             between = b", "
         digest.update(b"]")
         return f"sha256:{digest.hexdigest()}"
-
-    def _ask(self, question: str) -> Iterator[tuple[Any, ...]]:
-        with _disk_errors():
-            yield from self._database.execute(question)
 
 
 def _record(number: int, row: Prompt) -> tuple[Any, ...]:
@@ -162,15 +131,3 @@ def _record(number: int, row: Prompt) -> tuple[Any, ...]:
 
 def _short(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-@contextmanager
-def _disk_errors() -> Iterator[None]:
-    """Turn an error of the temporary database into a `DatasetError`."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise DatasetError(
-            f"{tempfile.gettempdir()}: rows cannot be kept in a temporary file ({error}).",
-            "Free some space there, or set SQLITE_TMPDIR to a folder with more.",
-        ) from error

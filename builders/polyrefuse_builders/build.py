@@ -139,7 +139,7 @@ def _finish(
     errata = build_errata(prompts, prepared, outcome, validation)
     card = build_card(prompts, errata, recipe, sources, prepared)
     write_dataset_folder(out, prompts, errata, card)
-    write_report(validation, state / "validation.jsonl")
+    write_report(validation.rows, state / "validation.jsonl")
     write_build_record(state / "build.json", prepared, outcome, errata)
     left = unlisted(find_violations(prompts), errata)
     return BuildReport(out, state, prompts, errata, prepared, outcome, validation, left)

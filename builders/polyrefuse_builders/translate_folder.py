@@ -126,6 +126,6 @@ def _finish(
     )
     about = read_about(folder, old)
     write_dataset_folder(out, prompts, errata, render_card_about(prompts, errata, about))
-    write_report(validation, state / "validation.jsonl")
+    write_report(validation.rows, state / "validation.jsonl")
     left = unlisted(find_violations(prompts), errata)
     return TranslateReport(out, prompts, errata, outcome, validation, left)

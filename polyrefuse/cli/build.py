@@ -131,13 +131,25 @@ def build_validate(
 ) -> None:
     """Validate every translation, row by row; exits 1 if a row failed."""
     with needs_extra("builders"):
-        from polyrefuse_builders.validation import report_table, validate_folder, write_report
+        from polyrefuse.folder import data_size
+        from polyrefuse.progress import progress_bar
+        from polyrefuse_builders.validation import (
+            ValidationFigures,
+            report_table,
+            validate_folder,
+            validate_to_file,
+            write_report,
+        )
 
-        found = validate_folder(folder, languages=languages)
-        if back_translate or embeddings:
+        found: ValidationFigures
+        if back_translate or embeddings:  # which take all rows at once
             engine = _engine(back_translate, engine_setting)
-            found = _evidence(found, folder, languages, engine, cache, embeddings)
-        write_report(found, report)
+            more = validate_folder(folder, languages=languages)
+            found = more = _evidence(more, folder, languages, engine, cache, embeddings)
+            write_report(more.rows, report)
+        else:
+            with progress_bar("Validating", data_size(folder), unit="bytes") as advance:
+                found = validate_to_file(folder, report, languages=languages, advance=advance)
         _console().print(report_table(found))
         if not found.ok:
             raise AnswerIsNo(f"{folder}: rows failed; see {report}.")

@@ -206,7 +206,7 @@ def test_ctrl_c_says_so_in_one_line_and_exits_130(monkeypatch, capsys, where):
 
 
 def test_a_fault_of_our_own_keeps_its_traceback(monkeypatch):
-    def broken(folder):
+    def broken(folder, advance):
         raise ZeroDivisionError
 
     monkeypatch.setattr(check, "check_folder", broken)

@@ -155,7 +155,7 @@ def add_evidence(report: ValidationReport, check: str, evidence: Evidence) -> Va
         )
         for old in report.languages
     ]
-    return ValidationReport(rows, figures)
+    return ValidationReport(figures, rows)
 
 
 def _with(row: RowReport, check: str, finding: Finding | None) -> RowReport:

@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import heappush, heappushpop
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from polyrefuse.atomic import write_whole
+from polyrefuse.atomic import whole_file
 from polyrefuse.errors import DatasetError
 from polyrefuse.languages import LANGUAGES
 from polyrefuse.prompts import Prompt, QualityCheck, Verdict
@@ -73,16 +74,15 @@ class LanguageFigures:
 
 
 @dataclass(frozen=True)
-class ValidationReport:
-    """What `validate_folder` found: a line a row, in file order, and figures per language."""
+class ValidationFigures:
+    """Figures per language, without the rows."""
 
-    rows: list[RowReport]
     languages: list[LanguageFigures]
 
     @property
     def ok(self) -> bool:
         """Whether no row failed."""
-        return not any(row.verdict == Verdict.FAILED for row in self.rows)
+        return not any(figures.verdicts[Verdict.FAILED] for figures in self.languages)
 
     def figures(self, language: str) -> LanguageFigures:
         """Return the figures of one language.
@@ -97,49 +97,87 @@ class ValidationReport:
         raise DatasetError(f"the report has no language {language!r}.", f"It has {known}.")
 
 
-def language_figures(language: str, rows: Sequence[RowReport], prompts: int) -> LanguageFigures:
-    """Count the verdicts of one language's rows."""
-    softening = [
-        check.score
-        for row in rows
-        for check in row.qa
-        if check.check == "softening" and check.score is not None
-    ]
-    worst = sorted(
-        (row for row in rows if row.verdict != Verdict.OK),
-        key=lambda row: (-ORDER.index(row.verdict), -len(row.reasons)),
-    )
-    return LanguageFigures(
-        language,
-        len(rows),
-        prompts,
-        Counter(row.verdict for row in rows),
-        Counter(check.check for row in rows for check in row.qa if check.verdict != Verdict.OK),
-        sum(softening) / len(softening) if softening else None,
-        [row.id for row in worst[:WORST_ROWS]],
-    )
+@dataclass(frozen=True)
+class ValidationReport(ValidationFigures):
+    """What `validate_folder` found: figures per language, and a line a row, in file order."""
+
+    rows: list[RowReport]
 
 
-def write_report(report: ValidationReport, path: Path) -> None:
-    """Write one JSON object a row: language, id, verdict, reasons.
+class FigureCount:
+    """Counts the verdicts of one language's rows, one at a time."""
+
+    def __init__(self, language: str, prompts: int) -> None:
+        """Start with no rows, of a dataset with so many ids."""
+        self._language, self._prompts, self._rows = language, prompts, 0
+        self._verdicts: Counter[Verdict] = Counter()
+        self._by_check: Counter[str] = Counter()
+        self._softening = [0.0, 0]  # sum, rows
+        self._worst: list[tuple[tuple[int, int, int], str]] = []
+
+    def add(self, row: RowReport) -> None:
+        """Count a row."""
+        self._rows += 1
+        self._verdicts[row.verdict] += 1
+        for check in row.qa:
+            if check.verdict != Verdict.OK:
+                self._by_check[check.check] += 1
+            if check.check == "softening" and check.score is not None:
+                self._softening[0] += check.score
+                self._softening[1] += 1
+        if row.verdict != Verdict.OK:
+            badness = (ORDER.index(row.verdict), len(row.reasons), -self._rows)
+            if len(self._worst) < WORST_ROWS:
+                heappush(self._worst, (badness, row.id))
+            else:
+                heappushpop(self._worst, (badness, row.id))
+
+    def figures(self) -> LanguageFigures:
+        """Return the figures of the rows so far."""
+        total, rows = self._softening
+        return LanguageFigures(
+            self._language,
+            self._rows,
+            self._prompts,
+            self._verdicts,
+            self._by_check,
+            total / rows if rows else None,
+            [id_ for _, id_ in sorted(self._worst, reverse=True)],
+        )
+
+
+def language_figures(language: str, rows: Iterable[RowReport], prompts: int) -> LanguageFigures:
+    """Count the verdicts of one language's rows, in a dataset of `prompts` ids."""
+    count = FigureCount(language, prompts)
+    for row in rows:
+        count.add(row)
+    return count.figures()
+
+
+def write_report(rows: Iterable[RowReport], path: Path) -> None:
+    """Write one JSON object a row: language, id, verdict, reasons. Whole, or not at all.
 
     Raises:
-        DatasetError: `path` cannot be written.
+        DatasetError: `path` cannot be written. What stood there before then still does.
     """
-    lines = [
-        json.dumps(
-            {"language": r.language, "id": r.id, "verdict": r.verdict.value, "reasons": r.reasons},
-            ensure_ascii=False,
-        )
-        for r in report.rows
-    ]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, "".join(f"{line}\n" for line in lines))
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            _write_rows(rows, path)  # a pipe or device: nothing to put in its place
+        else:
+            with whole_file(path) as partial:
+                _write_rows(rows, partial)
     except OSError as error:
         raise DatasetError(
             f"{path}: the report cannot be written ({error.strerror}).", "Name another file."
         ) from error
+
+
+def _write_rows(rows: Iterable[RowReport], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            said = {"language": row.language, "id": row.id, "verdict": row.verdict.value}
+            file.write(json.dumps(said | {"reasons": row.reasons}, ensure_ascii=False) + "\n")
 
 
 def apply_report(prompts: Iterable[Prompt], report: ValidationReport) -> list[Prompt]:
@@ -161,7 +199,7 @@ def apply_report(prompts: Iterable[Prompt], report: ValidationReport) -> list[Pr
     return result
 
 
-def report_table(report: ValidationReport) -> "Table":
+def report_table(report: ValidationFigures) -> "Table":
     """Return the figures per language as a table."""
     from rich.table import Table
 

@@ -1,6 +1,7 @@
 """Run every check on one language, and turn what they found into a verdict per row."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from polyrefuse.prompts import Prompt, QualityCheck, Verdict
 from polyrefuse_builders.validation.corpus import Corpus
@@ -12,6 +13,7 @@ from polyrefuse_builders.validation.report import ORDER, RowReport
 
 def check_corpus(corpus: Corpus, options: ValidationOptions) -> list[RowReport]:
     """Run every check on one language."""
+    corpus = replace(corpus)  # what is learned of it goes when its checks are done
     found: list[list[tuple[str, Finding]]] = [[] for _ in corpus.rows]
     for name, check in CHECKS.items():
         if name in options.disable or (corpus.code == "en" and name not in ENGLISH_CHECKS):

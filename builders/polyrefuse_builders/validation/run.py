@@ -1,22 +1,31 @@
-"""Validate a dataset: read it, learn from all of it, check each language, report."""
+"""Validate a dataset: read it, learn from it block by block, check each language, report."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from polyrefuse.errors import DatasetError
-from polyrefuse.folder import read_prompts
+from polyrefuse.folder import iter_lines
 from polyrefuse.languages import parse_languages
 from polyrefuse.prompts import Prompt
+from polyrefuse_builders.validation.blocks import Blocks, NumberedLine
 from polyrefuse_builders.validation.context import build_contexts
 from polyrefuse_builders.validation.corpus import Corpus
 from polyrefuse_builders.validation.options import ValidationOptions
-from polyrefuse_builders.validation.report import RowReport, ValidationReport, language_figures
+from polyrefuse_builders.validation.report import (
+    FigureCount,
+    RowReport,
+    ValidationFigures,
+    ValidationReport,
+    write_report,
+)
 from polyrefuse_builders.validation.rows import check_corpus
 from polyrefuse_builders.validation.worker import check_in_parallel
 
 PARALLEL_FROM = 5_000
 """Rows from which starting other processes pays."""
+
+Advance = Callable[[int], None]
 
 
 def validate_folder(
@@ -25,9 +34,11 @@ def validate_folder(
     languages: str | Iterable[str] | None = None,
     options: ValidationOptions | None = None,
 ) -> ValidationReport:
-    """Validate every row of a dataset folder.
+    """Validate every row of a dataset folder, and hold what was found of each.
 
     All languages are read, since they tell about each other; `languages` chooses what is reported.
+    A dataset of more than `BLOCK_IDS` ids is validated in blocks: each learns from its own rows,
+    and what compares rows compares those of a block.
 
     Args:
         folder: a dataset folder with English in `prompt_en`.
@@ -38,13 +49,35 @@ def validate_folder(
         DatasetError: the folder cannot be used, has no rows or no English, or lacks a language.
         UnknownLanguageError: no such language.
     """
-    prompts = read_prompts(folder)
-    if not prompts:
-        raise DatasetError(f"{folder}: has no rows.", "Build the dataset again.")
-    try:
-        return validate_prompts(prompts, languages=languages, options=options)
-    except DatasetError as error:
-        raise DatasetError(f"{folder}: {error.problem}", error.remedy) from error
+    return _in_memory(iter_lines(folder), languages, options, where=f"{folder}: ")
+
+
+def validate_to_file(
+    folder: Path,
+    report: Path,
+    *,
+    languages: str | Iterable[str] | None = None,
+    options: ValidationOptions | None = None,
+    advance: Advance | None = None,
+) -> ValidationFigures:
+    """Validate every row of a dataset folder into a file, one block in memory at a time.
+
+    Args:
+        folder: a dataset folder with English in `prompt_en`.
+        report: file to write, whole or not at all; see `write_report`.
+        languages: ISO 639-1 codes; all that the folder has by default.
+        options: how to validate.
+        advance: called with the bytes that have been validated since it was last called.
+
+    Raises:
+        DatasetError: as in `validate_folder`, or `report` cannot be written.
+        UnknownLanguageError: no such language.
+    """
+    with Blocks() as blocks:
+        blocks.keep(iter_lines(folder))
+        counts = _validate(blocks, languages, options, f"{folder}: ", advance)
+        write_report(_counted(blocks.reports(), counts), report)
+    return ValidationFigures([count.figures() for count in counts.values()])
 
 
 def validate_prompts(
@@ -53,33 +86,80 @@ def validate_prompts(
     languages: str | Iterable[str] | None = None,
     options: ValidationOptions | None = None,
 ) -> ValidationReport:
-    """Validate rows in memory, in the order given; see `validate_folder`."""
+    """Validate rows in the order given; see `validate_folder`."""
+    lines = ((row, row.model_dump_json().encode()) for row in prompts)
+    return _in_memory(lines, languages, options, where="")
+
+
+def _in_memory(
+    lines: Iterable[tuple[Prompt, bytes]],
+    languages: str | Iterable[str] | None,
+    options: ValidationOptions | None,
+    where: str,
+) -> ValidationReport:
+    with Blocks() as blocks:
+        blocks.keep(lines)
+        counts = _validate(blocks, languages, options, where)
+        rows = list(_counted(blocks.reports(), counts))
+    return ValidationReport([count.figures() for count in counts.values()], rows)
+
+
+def _counted(reports: Iterable[RowReport], counts: dict[str, FigureCount]) -> Iterator[RowReport]:
+    for row in reports:
+        counts[row.language].add(row)
+        yield row
+
+
+def _validate(
+    blocks: Blocks,
+    languages: str | Iterable[str] | None,
+    options: ValidationOptions | None,
+    where: str,
+    advance: Advance | None = None,
+) -> dict[str, FigureCount]:
+    """Validate what is in `blocks`, and keep what is found there; return a count a language.
+
+    The counts have no rows yet. `where` begins every error: what the rows were read from.
+    """
+    there = blocks.languages()
+    wanted = sorted(there) if languages is None else parse_languages(languages)
+    _require_english(there, wanted, where)
+    for block in blocks:
+        for code, found in _validate_block(block, wanted, options or ValidationOptions()).items():
+            blocks.add_reports(wanted.index(code), found)
+        if advance is not None:
+            advance(sum(len(line) + 1 for _, line in block))
+    ids = blocks.ids()
+    return {code: FigureCount(code, ids) for code in wanted}
+
+
+def _validate_block(
+    block: Sequence[NumberedLine], wanted: Sequence[str], options: ValidationOptions
+) -> dict[str, list[tuple[int, RowReport]]]:
     rows: dict[str, list[Prompt]] = defaultdict(list)
-    for prompt in prompts:
-        rows[prompt.language].append(prompt)
-    options = options or ValidationOptions()
-    wanted = sorted(rows) if languages is None else parse_languages(languages)
-    _require_english(rows, wanted)
-    contexts = build_contexts(rows, wanted)
-    corpora = [Corpus(code, rows[code], contexts[code], options.seed) for code in wanted]
-    total = len({prompt.id for prompt in prompts})
-    reports = _check_all(corpora, options)
-    figures = [
-        language_figures(corpus.code, own, total)
-        for corpus, own in zip(corpora, reports, strict=True)
-    ]
-    return ValidationReport([row for own in reports for row in own], figures)
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for number, line in block:
+        row = Prompt.model_validate_json(line)
+        rows[row.language].append(row)
+        numbers[row.language].append(number)
+    here = [code for code in wanted if code in rows]
+    contexts = build_contexts(rows, here)
+    corpora = [Corpus(code, rows[code], contexts[code], options.seed) for code in here]
+    return {
+        code: list(zip(numbers[code], reports, strict=True))
+        for code, reports in zip(here, _check_all(corpora, options), strict=True)
+    }
 
 
-def _require_english(rows: dict[str, list[Prompt]], wanted: Sequence[str]) -> None:
-    if not rows:
-        raise DatasetError("there are no rows.", "Build the dataset again.")
+def _require_english(there: dict[str, bool], wanted: Sequence[str], where: str) -> None:
+    if not there:
+        raise DatasetError(f"{where}there are no rows.", "Build the dataset again.")
     for code in wanted:
-        if code not in rows:
-            raise DatasetError(f"has no language {code!r}.", f"It has {', '.join(sorted(rows))}.")
-        if not any(row.prompt_en.strip() for row in rows[code]):
+        if code not in there:
+            raise DatasetError(f"{where}has no language {code!r}.", f"It has {', '.join(there)}.")
+        if not there[code]:
             raise DatasetError(
-                f"language {code!r} has no English beside its prompts (prompt_en is empty).",
+                f"{where}language {code!r} has no English beside its prompts (prompt_en is empty).",
                 "Fill prompt_en in: a translation is checked against its English.",
             )
 

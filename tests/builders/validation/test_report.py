@@ -115,13 +115,13 @@ def test_a_failed_row_makes_the_answer_no(sample):
 
 def test_reports_are_written_one_line_a_row(sample_report, tmp_path):
     path = tmp_path / "new" / "report.jsonl"
-    write_report(sample_report, path)
+    write_report(sample_report.rows, path)
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     assert len(lines) == len(sample_report.rows)
     assert set(lines[0]) == {"language", "id", "verdict", "reasons"}
     assert all(bool(line["reasons"]) == (line["verdict"] != "ok") for line in lines)
     with pytest.raises(DatasetError, match="cannot be written"):
-        write_report(sample_report, tmp_path)
+        write_report(sample_report.rows, tmp_path)
 
 
 def test_reports_are_applied_to_prompts(sample, sample_report):
