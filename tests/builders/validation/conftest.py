@@ -27,7 +27,7 @@ def make_prompt(language, english, text, number=0, label="harmless"):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def prompt():
     return make_prompt
 
