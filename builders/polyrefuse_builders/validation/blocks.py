@@ -12,7 +12,7 @@ from polyrefuse.prompts import Prompt, QualityCheck, Verdict
 from polyrefuse.temporary_database import TemporaryDatabase
 from polyrefuse_builders.validation.report import RowReport
 
-BLOCK_IDS = 2_500
+BLOCK_IDS = 2_000
 """Most ids of a block. Datasets with fewer are one block, in which everything is compared."""
 
 NumberedLine = tuple[int, bytes]
