@@ -122,6 +122,23 @@ def test_bad_input_is_one_line_on_stderr_and_exits_2(run, arguments, words):
     assert words in one_line(done.stderr)
 
 
+def test_any_dataset_folder_can_be_exported_and_then_checked(run, small_folder, tmp_path):
+    done = run("data", "export", tmp_path / "out", "--dataset", small_folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Wrote 12 rows.")
+    assert run("data", "check", tmp_path / "out").returncode == 0
+
+
+def test_a_dataset_with_an_unlisted_violation_is_not_exported_and_exits_1(
+    run, small_folder, tmp_path
+):
+    (small_folder / "data" / "de" / "test.jsonl").unlink()
+    done = run("data", "export", tmp_path / "out", "--dataset", small_folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "violations not listed in errata.jsonl: 2; the first: missing" in one_line(done.stderr)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_broken_line_is_named_by_file_and_line(run, small_folder):
     path = small_folder / "data" / "en" / "test.jsonl"
     path.write_bytes(b"\xff\n")
