@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from polyrefuse_builders.translation import Engine
-    from polyrefuse_builders.validation import ValidationReport
+    from polyrefuse_builders.validation import ValidationFigures, ValidationReport
 
 build_app = typer.Typer(help="Build dataset folders.", no_args_is_help=True)
 
@@ -134,7 +134,6 @@ def build_validate(
         from polyrefuse.folder import data_size
         from polyrefuse.progress import progress_bar
         from polyrefuse_builders.validation import (
-            ValidationFigures,
             report_table,
             validate_folder,
             validate_to_file,
@@ -144,9 +143,10 @@ def build_validate(
         found: ValidationFigures
         if back_translate or embeddings:  # which take all rows at once
             engine = _engine(back_translate, engine_setting)
-            more = validate_folder(folder, languages=languages)
-            found = more = _evidence(more, folder, languages, engine, cache, embeddings)
-            write_report(more.rows, report)
+            held = validate_folder(folder, languages=languages)
+            held = _evidence(held, folder, languages, engine, cache, embeddings)
+            write_report(held.rows, report)
+            found = held
         else:
             with progress_bar("Validating", data_size(folder), unit="bytes") as advance:
                 found = validate_to_file(folder, report, languages=languages, advance=advance)
