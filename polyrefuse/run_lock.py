@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 from polyrefuse.errors import RunDirectoryError
@@ -55,8 +56,9 @@ class Holder:
 
 
 def this_process() -> Holder:
-    """Return this process as a holder."""
-    command = " ".join([Path(sys.argv[0]).name or "python", *sys.argv[1:]])
+    """Return this process as a holder; options are left out of the command: they may hold keys."""
+    words = list(takewhile(lambda word: not word.startswith("-"), sys.argv[1:]))
+    command = " ".join([Path(sys.argv[0]).name or "python", *words])
     return Holder(
         pid=os.getpid(),
         host=socket.gethostname(),

@@ -109,3 +109,12 @@ def test_without_flock_the_record_decides(tmp_path, monkeypatch):
     said: list[str] = []
     with hold_lock(tmp_path, said.append):
         assert len(said) == 1
+
+
+def test_the_record_holds_no_option(tmp_path, monkeypatch):
+    arguments = ["polyrefuse", "build", "run", "recipe.toml", "--engine-setting", "api_key=secret"]
+    monkeypatch.setattr("sys.argv", arguments)
+    with hold_lock(tmp_path):
+        holder = read_holder(tmp_path)
+    assert holder is not None
+    assert holder.command == "polyrefuse build run recipe.toml"
