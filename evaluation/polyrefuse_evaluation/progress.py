@@ -1,8 +1,10 @@
-"""Progress bars on standard error, so that standard output stays for results."""
+"""Progress bars on standard error, since standard output is for results; a log counts along."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from polyrefuse.observing import advance, count_to
 
 
 def leads() -> bool:
@@ -36,4 +38,10 @@ def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]
         if not console.is_terminal and leads():
             console.print(f"{description} ...")
         task = progress.add_task(description, total=total)
-        yield lambda steps: progress.advance(task, steps)
+        count_to(total, description)
+
+        def move(steps: int) -> None:
+            progress.advance(task, steps)
+            advance(steps)
+
+        yield move

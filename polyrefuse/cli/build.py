@@ -7,6 +7,7 @@ import typer
 
 from polyrefuse.cli.common import needs_extra, one_line
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
+from polyrefuse.observing import observed, stage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -133,11 +134,13 @@ def build_validate(
     with needs_extra("builders"):
         from polyrefuse_builders.validation import report_table, validate_folder, write_report
 
-        found = validate_folder(folder, languages=languages)
-        if back_translate or embeddings:
-            engine = _engine(back_translate, engine_setting)
-            found = _evidence(found, folder, languages, engine, cache, embeddings)
-        write_report(found, report)
+        log = report.with_suffix(".log.jsonl")
+        with observed(report.parent, ("validate",), file=log), stage("validate"):
+            found = validate_folder(folder, languages=languages)
+            if back_translate or embeddings:
+                engine = _engine(back_translate, engine_setting)
+                found = _evidence(found, folder, languages, engine, cache, embeddings)
+            write_report(found, report)
         _console().print(report_table(found))
         if not found.ok:
             raise AnswerIsNo(f"{folder}: rows failed; see {report}.")

@@ -7,6 +7,7 @@ from pathlib import Path
 from polyrefuse.errors import DatasetError
 from polyrefuse.folder import read_prompts
 from polyrefuse.languages import parse_languages
+from polyrefuse.observing import advance, expect
 from polyrefuse.prompts import Prompt
 from polyrefuse_builders.validation.context import build_contexts
 from polyrefuse_builders.validation.corpus import Corpus
@@ -86,6 +87,13 @@ def _require_english(rows: dict[str, list[Prompt]], wanted: Sequence[str]) -> No
 
 def _check_all(corpora: Sequence[Corpus], options: ValidationOptions) -> list[list[RowReport]]:
     size = sum(len(corpus.rows) for corpus in corpora)
+    expect({(None, corpus.code): (0, len(corpus.rows)) for corpus in corpora})
     if options.workers == 1 or len(corpora) == 1 or size < PARALLEL_FROM:
-        return [check_corpus(corpus, options) for corpus in corpora]
-    return check_in_parallel(corpora, options)
+        return [_counted(corpus, check_corpus(corpus, options)) for corpus in corpora]
+    reports = check_in_parallel(corpora, options)
+    return [_counted(corpus, own) for corpus, own in zip(corpora, reports, strict=True)]
+
+
+def _counted(corpus: Corpus, reports: list[RowReport]) -> list[RowReport]:
+    advance(len(corpus.rows), language=corpus.code)
+    return reports
