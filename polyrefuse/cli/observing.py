@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from polyrefuse.errors import PolyRefuseError
+from polyrefuse.errors import AnswerIsNo, PolyRefuseError
 
 if TYPE_CHECKING:
     from polyrefuse.observing.status import RunStatus
@@ -64,3 +64,34 @@ def _terminal() -> bool:
     import sys
 
     return sys.stdout.isatty()
+
+
+COLOURS = {"ok": "green", "not tried": "bright_black", "warning": "yellow", "problem": "red"}
+
+
+@observing_app.command("doctor")
+def doctor_command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Ask whether the Hub can be reached.")
+    ] = False,
+) -> None:
+    """Examine the installation and say what to do; exits 1 if something is broken."""
+    from dataclasses import asdict
+
+    from polyrefuse.cli.common import one_line
+    from polyrefuse.doctor import examine, problems
+
+    findings = examine(online=online)
+    broken = problems(findings)
+    if as_json:
+        said = {"ok": not broken, "findings": [asdict(finding) for finding in findings]}
+        typer.echo(json.dumps(said))
+    else:
+        for found in findings:
+            level = typer.style(f"{found.level:<9}", fg=COLOURS[found.level])
+            remedy = f" -> {found.remedy}" if found.remedy else ""
+            typer.echo(f"{level}  {found.name}: {one_line(found.detail + remedy)}")
+    if broken:
+        names = ", ".join(found.name for found in broken)
+        raise AnswerIsNo(f"{len(broken)} broken: {names}.", "Each line above says what to do.")

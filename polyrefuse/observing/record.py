@@ -7,10 +7,11 @@ goes through `safe_line`. Knows nothing of files.
 import json
 import traceback
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 Event = Literal["begin", "start", "progress", "end", "warning", "error", "finish"]
+
+OURS = ("polyrefuse", "polyrefuse_builders", "polyrefuse_evaluation")
 
 LONGEST = 400
 """Most characters of a message."""
@@ -139,11 +140,10 @@ def error_message(error: BaseException) -> str:
 
 
 def error_place(error: BaseException) -> str:
-    """Return file and line of this project's innermost frame of a traceback; or nothing."""
-    ours = ("polyrefuse", "polyrefuse_builders", "polyrefuse_evaluation")
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        parts = Path(frame.filename).parts
-        found = [k for k, part in enumerate(parts[:-1]) if part in ours]
-        if found and "site-packages" not in parts[found[-1] :]:
-            return f"{'/'.join(parts[found[-1] :])}:{frame.lineno}"
-    return ""
+    """Return module and line of this project's innermost frame of a traceback; or nothing."""
+    place = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in OURS:
+            place = f"{module}:{line}"
+    return place

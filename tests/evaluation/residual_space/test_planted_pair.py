@@ -9,6 +9,7 @@ import torch
 from polyrefuse.dataset import SAMPLE_FOLDER
 from polyrefuse.folder import read_prompts
 from polyrefuse.invariants import find_violations
+from polyrefuse.observing.status import read_status
 from polyrefuse_evaluation.models import load_model
 from polyrefuse_evaluation.planted_residual import planted_residual_pair
 from polyrefuse_evaluation.planted_residual_prompts import FRAMINGS, WORDS, planted_prompts
@@ -36,6 +37,14 @@ def effect(report, condition, group="all", label="harmful", language="all", dose
         for row in report.effects.effects
         if (row.condition, row.dose, row.language, row.label, row.group) == wanted
     )
+
+
+def test_its_log_has_every_stage(planted_report):
+    status = read_status(planted_report.folder)
+    assert status.state == "finished"
+    assert [(stage.name, stage.state) for stage in status.stages] == [
+        (name, "done") for name in ("record", "layers", "effects", "publish")
+    ]
 
 
 def test_the_dominant_component_is_the_planted_refusal_vector_at_every_layer_that_has_it(
