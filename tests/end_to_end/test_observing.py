@@ -88,12 +88,14 @@ def watched(tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched")
     out, gate = folder / "run", folder / "gate"
     process = start(out, gate)
-    seen = {"done": wait_at_gate(process, out, gate), "pid": process.pid}
-    before = (out / ".lock").read_bytes()
-    seen["at work"], seen["plain"] = status(out, "--json"), status(out)
-    seen["lock"] = (before, (out / ".lock").read_bytes())
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    try:
+        seen = {"done": wait_at_gate(process, out, gate), "pid": process.pid}
+        before = (out / ".lock").read_bytes()
+        seen["at work"], seen["plain"] = status(out, "--json"), status(out)
+        seen["lock"] = (before, (out / ".lock").read_bytes())
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
     seen["killed"], seen["killed plain"] = status(out, "--json"), status(out)
     gate.touch()
     again = start(out, gate)
