@@ -19,8 +19,10 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 import polyrefuse_evaluation.answering as answering
+import polyrefuse_evaluation.evaluate
 from polyrefuse.observing import stages
 stages.OFTEN = stages.SHARE = 0.0  # a line a batch
+sys.modules["polyrefuse_evaluation.evaluate"].finish = lambda _, result: result  # no figures
 gate, generate, batches = Path(sys.argv[1]), answering.generate, []
 def gated(*arguments):
     batches.append(1)
@@ -162,7 +164,8 @@ def test_the_log_holds_no_text_of_a_prompt_or_an_answer(watched):
     assert json.dumps(texts[0])[1:-1] in log + row
 
 
-@pytest.mark.parametrize("debug", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("debug", [True, False])
 def test_a_fault_in_several_processes_is_a_line_each_and_a_traceback_with_debug(tmp_path, debug):
     program = tmp_path / "program.py"
     program.write_text(FAULT)

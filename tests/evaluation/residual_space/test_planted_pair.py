@@ -14,6 +14,7 @@ from polyrefuse_evaluation.models import load_model
 from polyrefuse_evaluation.planted_residual import planted_residual_pair
 from polyrefuse_evaluation.planted_residual_prompts import FRAMINGS, WORDS, planted_prompts
 from polyrefuse_evaluation.planted_residual_training import SUPPRESSED_FROM
+from polyrefuse_evaluation.residual_space import ResidualOptions, residual_space
 from polyrefuse_evaluation.residual_space.rows import CONTROL
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -210,3 +211,19 @@ def test_planted_vectors_come_with_the_tuned_side_and_are_orthonormal():
     torch.testing.assert_close(basis @ basis.T, torch.eye(3), atol=1e-6, rtol=0)
     assert planted_residual_pair().amplitudes == (1.0, 0.4, 0.2)
     assert np.isfinite(float(basis.sum()))
+
+
+def test_a_second_run_gives_the_same_tables_byte_for_byte(planted_report, tmp_path):
+    options = ResidualOptions(
+        languages="en,de", limit=4, train_prompts=24, max_new_tokens=8, permutations=20,
+        resamples=20, relevance=False, interventions=False,
+    )  # fmt: skip
+    found = []
+    for number in range(2):
+        out = tmp_path / str(number)
+        residual_space("planted:residual-base", "planted:residual", out, options=options)
+        found.append({path.name: path.read_bytes() for path in (out / "tables").iterdir()})
+    assert len(found[0]) > 8
+    assert found[0] == found[1]
+    theirs = {path.name: path.read_bytes() for path in (planted_report.folder / "tables").iterdir()}
+    assert found[0]["probes.parquet"] != theirs["probes.parquet"]  # other settings, other bytes
