@@ -35,8 +35,9 @@ def run(out: Path, processes: int, arguments: list[str]) -> float:
         capture_output=True,
     )
     stages = [json.loads(line) for line in (out / "log.jsonl").open(encoding="utf-8")]
-    answer = next(stage for stage in stages if stage["stage"] == "answer")
-    return float(answer["items"] / answer["seconds"])
+    ends = (line for line in stages if line["event"] == "end")
+    answer = next(line for line in ends if line["stage"] == "answer")
+    return float(answer["total"] / answer["seconds"])
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ from typing import Final
 from polyrefuse.errors import DatasetError
 from polyrefuse.invariants import Erratum, Violation, find_violations, unlisted
 from polyrefuse.languages import parse_languages
+from polyrefuse.observing import observed, stage
 from polyrefuse.prompts import SPLITS, Prompt
 from polyrefuse_builders.build_documents import build_card, build_errata, write_build_record
 from polyrefuse_builders.build_translation import choose_engine, translate_english
@@ -34,6 +35,8 @@ from polyrefuse_builders.write_folder import write_dataset_folder
 
 CANARY: Final = "polyrefuse:canary:0b3f6c1e-9d27-4c55-8a64-6f2f7e9c1d48"
 """Stands in every row of a built dataset, unless its recipe names another."""
+
+STAGES: Final = ("sources", "translate", "validate", "write")
 
 
 @dataclass(frozen=True)
@@ -105,14 +108,16 @@ def run_build(
     targets = _targets(recipe, languages)
     translator = _engine(recipe, engine, targets)
     state = state or out.expanduser().absolute().with_name(f"{out.name}.build")
-    with open_state(state):
+    with open_state(state), observed(state, STAGES):
         say = _announce if progress else _be_silent
         say(f"reading {len(sources)} sources")
         canary = recipe.canary or CANARY
-        prepared = prepare(recipe, sources, state, mirror=mirror, limit=limit, canary=canary)
+        with stage("sources"):
+            prepared = prepare(recipe, sources, state, mirror=mirror, limit=limit, canary=canary)
         into = ", ".join(targets) or "no language"
         say(f"translating {len(prepared.prompts)} prompts into {into}")
-        with TranslationCache(cache or state / "translations.sqlite") as kept:
+        store = TranslationCache(cache or state / "translations.sqlite")
+        with stage("translate"), store as kept:
             outcome = translate_english(
                 prepared.prompts, targets, translator, kept, retry=retry_failed, progress=progress
             )
@@ -134,14 +139,16 @@ def _finish(
     untranslated = {(row.language, row.id) for row in outcome.failures}
     rows = [row for row in outcome.prompts if (row.language, row.id) not in untranslated]
     rows.sort(key=lambda row: (row.language, SPLITS.index(row.split)))  # as the folder is read
-    validation = validate_prompts(rows)
-    prompts = apply_report(rows, validation)
-    errata = build_errata(prompts, prepared, outcome, validation)
-    card = build_card(prompts, errata, recipe, sources, prepared)
-    write_dataset_folder(out, prompts, errata, card)
-    write_report(validation.rows, state / "validation.jsonl")
-    write_build_record(state / "build.json", prepared, outcome, errata)
-    left = unlisted(find_violations(prompts), errata)
+    with stage("validate"):
+        validation = validate_prompts(rows)
+    with stage("write"):
+        prompts = apply_report(rows, validation)
+        errata = build_errata(prompts, prepared, outcome, validation)
+        card = build_card(prompts, errata, recipe, sources, prepared)
+        write_dataset_folder(out, prompts, errata, card)
+        write_report(validation.rows, state / "validation.jsonl")
+        write_build_record(state / "build.json", prepared, outcome, errata)
+        left = unlisted(find_violations(prompts), errata)
     return BuildReport(out, state, prompts, errata, prepared, outcome, validation, left)
 
 

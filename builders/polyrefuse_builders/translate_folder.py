@@ -12,6 +12,7 @@ from polyrefuse.errors import DatasetError
 from polyrefuse.folder import read_errata, read_prompts
 from polyrefuse.invariants import Erratum, Violation, find_violations, unlisted
 from polyrefuse.languages import parse_languages
+from polyrefuse.observing import observed, stage
 from polyrefuse.prompts import SPLITS, Prompt
 from polyrefuse_builders.build_documents import failed_rows, untranslated_rows
 from polyrefuse_builders.build_translation import choose_engine, translate_english
@@ -27,6 +28,8 @@ from polyrefuse_builders.validation import (
     write_report,
 )
 from polyrefuse_builders.write_folder import write_dataset_folder
+
+STAGES = ("translate", "validate", "write")
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,9 @@ def translate_folder(
     old = read_prompts(folder)
     english = _english_rows(folder, old, targets)
     state = out.expanduser().absolute().with_name(f"{out.name}.build")
-    with open_state(state):
-        with TranslationCache(cache or state / "translations.sqlite") as kept:
+    with open_state(state), observed(state, STAGES):
+        store = TranslationCache(cache or state / "translations.sqlite")
+        with stage("translate"), store as kept:
             outcome = translate_english(
                 english, targets, translator, kept, retry=retry_failed, progress=progress
             )
@@ -118,14 +122,17 @@ def _finish(
     ]
     if not new:
         raise DatasetError(f"no row could be translated: {outcome.summary()}", "See its reasons.")
-    validation = validate_prompts([*old, *new], languages=sorted({row.language for row in new}))
-    prompts = [*old, *apply_report(new, validation)]
-    prompts.sort(key=lambda row: (row.language, SPLITS.index(row.split)))  # as a folder is read
-    errata = sorted_errata(
-        [*read_errata(folder), *untranslated_rows(outcome), *failed_rows(validation)]
-    )
-    about = read_about(folder, old)
-    write_dataset_folder(out, prompts, errata, render_card_about(prompts, errata, about))
-    write_report(validation.rows, state / "validation.jsonl")
-    left = unlisted(find_violations(prompts), errata)
+    with stage("validate"):
+        languages = sorted({row.language for row in new})
+        validation = validate_prompts([*old, *new], languages=languages)
+    with stage("write"):
+        prompts = [*old, *apply_report(new, validation)]
+        prompts.sort(key=lambda row: (row.language, SPLITS.index(row.split)))  # as a folder is read
+        errata = sorted_errata(
+            [*read_errata(folder), *untranslated_rows(outcome), *failed_rows(validation)]
+        )
+        about = read_about(folder, old)
+        write_dataset_folder(out, prompts, errata, render_card_about(prompts, errata, about))
+        write_report(validation.rows, state / "validation.jsonl")
+        left = unlisted(find_violations(prompts), errata)
     return TranslateReport(out, prompts, errata, outcome, validation, left)

@@ -4,13 +4,15 @@ Batches are planned once from the prompts alone; a resumed run skips those that 
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from polyrefuse.errors import ModelError
+from polyrefuse.observing import Part, advance, expect
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import Prompt
 from polyrefuse_evaluation.ablation import Method, ablate
@@ -101,8 +103,9 @@ def answer_all(
         return whole
 
     whole = workers.on_lead(resume)
+    expect(_parts(work, rows, whole) if workers.leads else {})
     mine = workers.share([item for item in work if item.batch not in whole])
-    with progress_bar("Answering", sum(len(item.indices) for item in mine)) as advance:
+    with progress_bar("Answering", sum(len(item.indices) for item in mine)) as step:
         for condition in conditions:
             items = [item for item in mine if item.condition is condition]
             if not items:
@@ -122,10 +125,23 @@ def answer_all(
                         judges,
                         store_completions,
                     )
-                    advance(len(item.indices))
+                    step(len(item.indices))
     workers.wait()
     if workers.world > 1 or whole != set(range(len(whole))):  # not in the order of the plan
         workers.on_lead(lambda: run.recover(sizes, len(judges)))
+
+
+def _parts(
+    work: Sequence[WorkItem], rows: Sequence[Prompt], whole: Set[int]
+) -> dict[Part, tuple[int, int]]:
+    """Return how many answers of each condition and language are made, and are to be made."""
+    total: Counter[Part] = Counter()
+    done: Counter[Part] = Counter()
+    for item in work:
+        parts = Counter((item.condition.name, rows[index].language) for index in item.indices)
+        total.update(parts)
+        done.update(parts if item.batch in whole else ())
+    return {part: (done[part], number) for part, number in total.items()}
 
 
 def read_judgements(run: RunDirectory, judges: Sequence[RegisteredJudge]) -> list[JudgementRecord]:
@@ -211,6 +227,8 @@ def keep_batch(
     run.require_inputs()
     run.append(COMPLETIONS, completions)
     run.append(JUDGEMENTS, [_unless_failed(row, failures) for row in judgements])
+    for language, number in Counter(row.language for row in prompts).items():
+        advance(number, condition=condition, language=language)
 
 
 def _unless_failed(

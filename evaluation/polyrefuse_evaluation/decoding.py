@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from polyrefuse.errors import RunDirectoryError
+from polyrefuse.observing import warn
 from polyrefuse_evaluation.generation import DecodingPlan, choose_plan, memory_limit, use_plan
 from polyrefuse_evaluation.generation.plan import Engine
 from polyrefuse_evaluation.models import LoadedModel
@@ -85,6 +86,8 @@ def _read(run: RunDirectory) -> DecodingPlan:
 def keep_halvings(run: RunDirectory, loaded: LoadedModel) -> None:
     """Append what ran out of memory since the last call to the run's ``halvings.jsonl``."""
     limit = memory_limit(loaded)
+    for item in limit.halvings:
+        warn(f"memory ran out ({item.stage}, {item.tokens} tokens): from now on {item.budget}")
     if limit.halvings:
         rows = [HalvingRecord(process=run.worker, **asdict(item)) for item in limit.halvings]
         RunDirectory(run.path).append(HALVINGS, rows)  # short lines: all processes share one file

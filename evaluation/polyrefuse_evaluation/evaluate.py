@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
+from polyrefuse.observing import stage
 from polyrefuse.results import (
     BASELINE,
     RANDOM,
@@ -38,13 +39,14 @@ from polyrefuse_evaluation.records import (
 )
 from polyrefuse_evaluation.residual_stream import text_config
 from polyrefuse_evaluation.run_directory import RESULT, RunDirectory
-from polyrefuse_evaluation.run_log import logged
 from polyrefuse_evaluation.select_directions import (
     SelectedDirection,
     render_rows,
     select_directions,
 )
 from polyrefuse_evaluation.workers import Workers, join_workers, open_shared_run
+
+STAGES = ("prove", "select", "answer", "summarise")
 
 
 def evaluate(
@@ -94,7 +96,7 @@ def evaluate(
             model = load_model(model, seed=options.seed, **load_options)
         _require_known_tokens(model, options)
         settings = settings_on_disk(model, sets, options, judges)
-        with open_shared_run(Path(out), settings, workers) as run:
+        with open_shared_run(Path(out), settings, workers, STAGES) as run:
             run.watch(model.files, sets.files)
             return _run(model, sets, judges, run, options, workers, started)
 
@@ -111,13 +113,13 @@ def _run(
     done = workers.on_lead(lambda: _finished(run, options))
     if done is not None:
         return done
-    with logged(run, "prove", processes=workers.world):
+    with stage("prove"):
         proof = require_proven_ablation(loaded)
-    with logged(run, "select", processes=workers.world, items=len(sets.source_languages)):
+    with stage("select"):
         selected = workers.on_lead(lambda: _select(loaded, sets, judges[0], run, options))
     conditions = _conditions(loaded, selected, options.seed)
     prompts = sets.test_prompts()
-    with logged(run, "answer", processes=workers.world, items=len(prompts) * len(conditions)):
+    with stage("answer"):
         method = _choose_method(loaded, sets, options)
         answer_all(
             loaded,
@@ -148,7 +150,8 @@ def _run(
         run.write_text(RESULT, result.model_dump_json(indent=2) + "\n")
         return finish(run, result)
 
-    return workers.on_lead(summarise)
+    with stage("summarise"):
+        return workers.on_lead(summarise)
 
 
 def _finished(run: RunDirectory, options: Options) -> Result | None:

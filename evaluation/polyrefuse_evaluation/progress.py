@@ -1,11 +1,12 @@
-"""Progress bars of an evaluation: one process shows them, however many share the work."""
+"""Progress bars of an evaluation: one process shows them; a log counts along."""
 
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from polyrefuse import progress
+from polyrefuse.observing import advance, count_to
 
 
 def leads() -> bool:
@@ -13,11 +14,19 @@ def leads() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def progress_bar(description: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+@contextmanager
+def progress_bar(description: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show a progress bar, or say what goes on where there is no terminal.
 
     Yields a function that advances it by a number of steps.
     """
     if leads() and not sys.stderr.isatty():
         sys.stderr.write(f"{description} ...\n")
-    return progress.progress_bar(description, total, shown=leads())
+    count_to(total, description)
+    with progress.progress_bar(description, total, shown=leads()) as move:
+
+        def move_on(steps: int) -> None:
+            move(steps)
+            advance(steps)
+
+        yield move_on

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from polyrefuse.atomic import remove_partials, write_whole
 from polyrefuse.errors import RunDirectoryError
+from polyrefuse.observing import observed
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import Label
 from polyrefuse.run_lock import LOCK, hold_lock
@@ -205,12 +206,15 @@ def _whole(
 
 
 @contextmanager
-def open_run_directory(path: Path, settings: dict[str, Any]) -> Iterator[RunDirectory]:
-    """Create or resume a run directory, locked until the block ends.
+def open_run_directory(
+    path: Path, settings: dict[str, Any], stages: Sequence[str] = ()
+) -> Iterator[RunDirectory]:
+    """Create or resume a run directory, locked and logged until the block ends.
 
     Args:
         path: the directory.
         settings: everything that decides the figures; JSON values.
+        stages: what the run does, in order, as its log names it.
 
     Raises:
         RunDirectoryError: it cannot be written, another process has it, or it was made with other
@@ -226,6 +230,7 @@ def open_run_directory(path: Path, settings: dict[str, Any]) -> Iterator[RunDire
             remove_partials(path)
         run = RunDirectory(path)
         _match_settings(run, settings)
+        stack.enter_context(observed(path, stages))
         yield run
 
 

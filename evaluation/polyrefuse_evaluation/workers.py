@@ -17,6 +17,7 @@ import torch
 import torch.distributed as dist
 
 from polyrefuse.errors import PolyRefuseError, RunDirectoryError
+from polyrefuse.observing import observed
 from polyrefuse_evaluation.run_directory import SETTINGS, RunDirectory, open_run_directory
 
 T = TypeVar("T")
@@ -130,21 +131,25 @@ def join_workers() -> Iterator[Workers]:
 
 @contextmanager
 def open_shared_run(
-    path: Path, settings: dict[str, Any], workers: Workers
+    path: Path, settings: dict[str, Any], workers: Workers, stages: Sequence[str] = ()
 ) -> Iterator[RunDirectory]:
-    """Open a run directory in process 0, and let the others write beside it.
+    """Open a run directory in process 0, and let the others write beside it, each its own log.
 
     Raises:
         RunDirectoryError: see `open_run_directory`; or another process does not see the directory.
     """
     with ExitStack() as stack:
-        run = workers.on_lead(lambda: stack.enter_context(open_run_directory(path, settings)))
+        run = workers.on_lead(
+            lambda: stack.enter_context(open_run_directory(path, settings, stages))
+        )
         _require_same(path, workers, workers.on_lead(lambda: settings), settings)
         if not (path / SETTINGS).is_file():
             raise RunDirectoryError(
                 f"{path}: process {workers.rank} does not see what process 0 wrote there.",
                 "Choose a folder with --out that all machines share.",
             )
+        if not workers.leads:
+            stack.enter_context(observed(path, stages, process=workers.rank))
         yield run.join(workers.rank)
         workers.wait()  # the lock is held until the last process is done
 

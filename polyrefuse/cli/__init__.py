@@ -13,7 +13,7 @@ import typer
 
 from polyrefuse.cli.build import build_app
 from polyrefuse.cli.calibration import calibration_app
-from polyrefuse.cli.common import one_line
+from polyrefuse.cli.common import one_line, unexpected
 from polyrefuse.cli.data import data_app
 from polyrefuse.cli.evaluation import evaluation_app
 from polyrefuse.cli.geometry import geometry_app
@@ -21,6 +21,7 @@ from polyrefuse.cli.importing import importing_app
 from polyrefuse.cli.interrupts import end_on_sigterm
 from polyrefuse.cli.judging import judging_app
 from polyrefuse.cli.leaderboard import leaderboard_app
+from polyrefuse.cli.observing import observing_app
 from polyrefuse.cli.residual_space import residual_space_app
 from polyrefuse.errors import PolyRefuseError
 
@@ -40,12 +41,16 @@ app.add_typer(calibration_app)
 app.add_typer(geometry_app)
 app.add_typer(importing_app)
 app.add_typer(residual_space_app)
+app.add_typer(observing_app)
 app.add_typer(data_app, name="data")
 app.add_typer(build_app, name="build")
 app.add_typer(leaderboard_app, name="leaderboard")
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C or SIGTERM."""
+
+UNEXPECTED = 1
+"""Exit code after an error of the program itself: not 2, which says that the input was at fault."""
 
 
 def main() -> None:
@@ -70,13 +75,21 @@ def main() -> None:
     except BrokenPipeError:
         _drop_output()
         sys.exit(1)
-    except OSError as error:
+    except Exception as error:
         if debug:
             raise
         _drop_output()
+        sys.exit(_explain(error))
+
+
+def _explain(error: Exception) -> int:
+    """Say in one line what went wrong; return the exit code."""
+    if isinstance(error, OSError):
         problem = one_line(f"{error.filename or 'output'}: {error.strerror or error}.")
         _say(f"polyrefuse: {problem} Check the path, its permissions and the free space.")
-        sys.exit(PolyRefuseError.exit_code)
+        return PolyRefuseError.exit_code
+    _say(f"polyrefuse: {unexpected(error)}")
+    return UNEXPECTED
 
 
 def _drop_output() -> None:

@@ -7,6 +7,7 @@ import typer
 
 from polyrefuse.cli.common import needs_extra, one_line
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
+from polyrefuse.observing import observed, stage
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,15 +142,18 @@ def build_validate(
         )
 
         found: ValidationFigures
-        if back_translate or embeddings:  # which take all rows at once
-            engine = _engine(back_translate, engine_setting)
-            held = validate_folder(folder, languages=languages)
-            held = _evidence(held, folder, languages, engine, cache, embeddings)
-            write_report(held.rows, report)
-            found = held
-        else:
-            with progress_bar("Validating", data_size(folder), unit="bytes") as advance:
-                found = validate_to_file(folder, report, languages=languages, advance=advance)
+        log = report.with_suffix(".log.jsonl")
+        with observed(report.parent, ("validate",), file=log), stage("validate"):
+            if back_translate or embeddings:  # which take all rows at once
+                engine = _engine(back_translate, engine_setting)
+                held = validate_folder(folder, languages=languages)
+                held = _evidence(held, folder, languages, engine, cache, embeddings)
+                write_report(held.rows, report)
+                found = held
+            else:
+                size = data_size(folder)
+                with progress_bar("Validating", size, unit="bytes") as advance:
+                    found = validate_to_file(folder, report, languages=languages, advance=advance)
         _console().print(report_table(found))
         if not found.ok:
             raise AnswerIsNo(f"{folder}: rows failed; see {report}.")

@@ -31,6 +31,22 @@ def quiet_libraries() -> None:
     logging.disable_progress_bar()
 
 
+def unexpected(error: Exception) -> str:
+    """Return one line on an error that nobody foresaw: what it is, and how to see more of it."""
+    from polyrefuse.observing import last_log
+    from polyrefuse.observing.record import error_place, safe_line
+
+    said = one_line(str(error).strip().partition("\n")[0])
+    place = error_place(error)
+    problem = f"{type(error).__name__}{': ' if said else ''}{said}{f' ({place})' if place else ''}"
+    log = last_log()
+    where = f" The log is {one_line(str(log))}." if log is not None and log.is_file() else ""
+    return (
+        f"unexpected error, a bug: {safe_line(problem)}. Run the command again with --debug for "
+        f"the traceback, and report it.{where}"
+    )
+
+
 def one_line(text: str) -> str:
     """Return `text` on one line, control characters made visible."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)

@@ -1,5 +1,7 @@
 """``polyrefuse leaderboard``: submit a run's labels, verify submissions, build the site."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -8,6 +10,7 @@ import typer
 from polyrefuse.atomic import write_whole
 from polyrefuse.cli.common import needs_extra, one_line
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
+from polyrefuse.observing import observed, stage
 
 if TYPE_CHECKING:
     from polyrefuse_evaluation.leaderboard.pull_request import PullRequestPlan
@@ -58,7 +61,8 @@ def submit_command(
         )
 
         names = PublicNames(name, dataset_name, dataset_revision, licence, family)
-        made = make_submission(run_dir, out, names)
+        with _observed(run_dir / "submit.log.jsonl", "submit", beside=run_dir / "result.json"):
+            made = make_submission(run_dir, out, names)
         typer.echo(f"Wrote {one_line(str(made.path))}: {len(made.rows)} labels, no completions.")
         if made.manifest.self_test:
             typer.echo("It is of the planted model: a self-test, never ranked among models.")
@@ -71,6 +75,16 @@ def submit_command(
             _send(plan, dry_run=dry_run, yes=yes)
         if model_card:
             typer.echo(render_model_card(made.result))
+
+
+@contextmanager
+def _observed(log: Path | None, name: str, beside: Path | None = None) -> Iterator[None]:
+    """Log a stage of its own, where there is a place for its log."""
+    if log is None or (beside is not None and not beside.is_file()):
+        yield
+        return
+    with observed(log.parent, (name,), file=log), stage(name):
+        yield
 
 
 def _send(plan: "PullRequestPlan", *, dry_run: bool, yes: bool) -> None:
@@ -127,7 +141,8 @@ def verify_command(
         verdicts = verify(paths, all_sources(dataset or []))
         rescores: dict[str, Rescore] = {}
         if rescore:
-            with needs_extra("evaluation"):
+            log = None if record is None else record.with_suffix(".log.jsonl")
+            with needs_extra("evaluation"), _observed(log, "rescore"):
                 verdicts, rescores = _rescore(verdicts, rescore, seed, model, tolerance, record)
         for line in summary.terminal_lines(verdicts, rescores):
             typer.echo(line)

@@ -17,7 +17,10 @@ import pytest
 import polyrefuse
 from polyrefuse.check import check_folder
 from polyrefuse.errors import DatasetError, UnknownLanguageError
+from polyrefuse.folder import read_prompts
 from polyrefuse.languages import LANGUAGES, Language
+from polyrefuse.observing import read_log
+from polyrefuse.observing.status import read_status
 from polyrefuse_builders.build import run_build
 from polyrefuse_builders.sources import ManifestError
 from polyrefuse_builders.translate_folder import translate_folder
@@ -120,6 +123,27 @@ def test_a_15th_language_goes_from_nothing_to_a_built_config(place, portuguese):
     assert sum(len(split) for split in loaded.values()) == len(SENTENCES)
     assert len(polyrefuse.load("pt", source=report.out)) == len(SENTENCES)
     assert "Portuguese" in (report.out / "README.md").read_text("utf-8")
+
+
+def test_the_log_counts_texts_by_language_and_a_resumed_build_says_what_it_had(place):
+    engine = FakeEngine()
+    build(place, engine, "de,fr", limit=3)
+    build(place, engine, "de,fr")
+    status = read_status(place / "out")
+    assert (status.state, status.sessions) == ("finished", 2)
+    assert [(stage.name, stage.state) for stage in status.stages] == [
+        (name, "done") for name in ("sources", "translate", "validate", "write")
+    ]
+    translate, checked = status.stages[1:3]
+    texts = len(SENTENCES)
+    assert (translate.done, translate.total) == (2 * texts, 2 * texts)
+    assert {(x.language, x.done) for x in translate.parts} == {("de", texts), ("fr", texts)}
+    assert checked.total == 3 * texts
+    lines = read_log(place / "out.build" / "log.jsonl")
+    begun = [x.done for x in lines if x.stage == "translate" and x.language == "de" and x.total]
+    assert begun[0] == 0
+    assert 6 in begun  # of the first build's three prompts a source
+    assert not [text for text in SENTENCES if text in (place / "out.build/log.jsonl").read_text()]
 
 
 def test_running_again_asks_nothing_and_gives_the_same_bytes(place):
@@ -370,18 +394,17 @@ def test_a_build_killed_twice_is_resumed_and_asks_once_a_text(place):
     assert run("smooth", "smooth-log", -1) == 0
 
     calls = (place / "log").read_text("utf-8").splitlines()
-    report = check_folder(place / "out")
-    english = {row.prompt_en for row in report.prompts}
+    killed, smooth = (read_prompts(place / out) for out in ("out", "smooth"))
+    english = {row.prompt_en for row in killed}
     assert len(english) == 210 + len(SENTENCES) // 2 + len(SENTENCES) % 2
     assert Counter(calls) == Counter(repr(text) for text in english), "once per unique text"
-    assert report.ok
-    spanish = [row for row in report.prompts if row.language == "es"]
+    assert check_folder(place / "out").ok
+    spanish = [row for row in killed if row.language == "es"]
     assert len(spanish) >= 200
     assert {row.translator for row in spanish} == {"apertium"}
     assert sum(row.status == "ok" for row in spanish) >= 0.9 * len(spanish)
     loaded = datasets.load_dataset(str(place / "out"), "es", cache_dir=str(place / "cache"))
     assert sum(len(split) for split in loaded.values()) == len(spanish)
-    killed, smooth = (check_folder(place / out).prompts for out in ("out", "smooth"))
     bare = {"translated_at": None, "qa": []}
     assert [row.model_copy(update=bare) for row in killed] == [
         row.model_copy(update=bare) for row in smooth

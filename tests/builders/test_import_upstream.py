@@ -10,7 +10,7 @@ from rich.console import Console
 
 from polyrefuse.check import check_folder
 from polyrefuse.errors import DatasetError
-from polyrefuse.folder import read_jsonl
+from polyrefuse.folder import read_jsonl, read_prompts
 from polyrefuse_builders.alignment import MIN_ROWS
 from polyrefuse_builders.import_upstream import (
     CANARY,
@@ -97,7 +97,7 @@ def test_a_faultless_release_becomes_a_folder_that_checks_without_errata_but_cat
     checked = check_folder(tmp_path / "out")
     assert checked.ok
     assert not checked.violations
-    assert checked.prompts == report.prompts
+    assert read_prompts(tmp_path / "out") == report.prompts
     assert kinds(report) == {"uncategorised"}
     assert set(report.counts().values()) == {ROWS}
     assert len(report.counts()) == 3 * 6
@@ -262,7 +262,7 @@ def test_text_is_kept_but_for_nfc_which_is_listed(release, tmp_path):
     edit(path, lambda rows: rows[1].update(instruction="Cafe\u0301" + rows[1]["instruction"]))
     out = tmp_path / "out"
     report = import_upstream(release, out)
-    rows = {row.source_id: row for row in check_folder(out).prompts if row.language == "de"}
+    rows = {row.source_id: row for row in read_prompts(out) if row.language == "de"}
     assert rows["harmless_train#0"].prompt == odd
     assert rows["harmless_train#1"].prompt.startswith("Caf\u00e9")
     (erratum,) = of_kind(report, "normalised")

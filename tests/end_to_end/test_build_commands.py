@@ -43,6 +43,8 @@ def test_validate_writes_one_line_a_row_and_says_yes(polyrefuse, folder, tmp_pat
     code, _, _ = polyrefuse("build", "validate", str(folder), "--report", str(report))
     lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
     assert code == 0
+    code, said, _ = polyrefuse("status", str(tmp_path / "report.log.jsonl"))
+    assert (code, "validate  done   576/576 (100%)" in said) == (0, True), said
     assert len(lines) == 3 * 192
     assert all({"language", "id", "verdict", "reasons"} <= line.keys() for line in lines)
 

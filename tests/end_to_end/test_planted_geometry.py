@@ -11,6 +11,7 @@ import torch
 
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.export import export_sample
+from polyrefuse.observing.status import read_status
 from polyrefuse_evaluation import load_model
 from polyrefuse_evaluation.geometry import GeometryOptions, GeometryReport, geometry, transfer
 from polyrefuse_evaluation.geometry.figures_cosines import beyond_null
@@ -68,6 +69,17 @@ def refusals(report: GeometryReport) -> dict:
 
 
 ALIGNED = ("ar", "de", "en", "zh")
+
+
+def test_its_log_has_every_stage_and_counts_every_answer(planted):
+    status = read_status(planted("single").folder)
+    assert status.state == "finished"
+    assert [(stage.name, stage.state) for stage in status.stages] == [
+        (name, "done") for name in ("prove", "select", "extract", "analyse", "answer", "publish")
+    ]
+    answer = status.stages[4]
+    assert answer.done == answer.total == sum(part.total for part in answer.parts)
+    assert {part.language for part in answer.parts} == {"ar", "de", "en", "yo", "zh"}
 
 
 def test_aligned_languages_are_parallel_beyond_the_null_and_yoruba_is_not(planted):

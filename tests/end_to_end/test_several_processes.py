@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from polyrefuse.observing import read_log
+from polyrefuse.observing.status import read_status
+from polyrefuse.reproducibility import without_times
 from polyrefuse_evaluation import load_model
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 CHOICES = ["--languages", "en,th", "--limit", "6", "--batch-tokens", "300"]
-APART = ("environment", "wall_seconds")
 
 
 def start(out: Path, launcher: list[str]) -> subprocess.Popen[str]:
@@ -39,9 +41,8 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
-def figures(out: Path) -> dict[str, object]:
-    result = json.loads((out / "result.json").read_text())
-    return {name: value for name, value in result.items() if name not in APART}
+def figures(out: Path) -> bytes:
+    return without_times((out / "result.json").read_bytes(), machine=True)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,13 @@ def test_two_processes_make_the_same_run_as_one_and_only_the_first_speaks(alone,
         assert (out / name).read_bytes() == (alone / name).read_bytes()
     assert not list((out / "workers").iterdir())
     assert json.loads((out / "result.json").read_text())["environment"]["processes"] == 2
+    status = read_status(out)
+    assert (status.state, status.processes) == ("finished", 2)
+    answer = status.stages[2]
+    assert (answer.done, answer.total) == (24 * 3, 24 * 3)
+    assert all(part.done == part.total == 12 for part in answer.parts)
+    theirs = [x.done for x in read_log(out / "log.1.jsonl") if x.event == "end" and x.done]
+    assert 0 < theirs[0] < 72  # each process counted its own share in its own file
 
 
 def test_a_process_that_dies_loses_nothing(alone, tmp_path):

@@ -5,6 +5,7 @@ import json
 
 import torch
 
+from polyrefuse.observing import read_log
 from polyrefuse_evaluation import memory
 from polyrefuse_evaluation.evaluate import evaluate
 from polyrefuse_evaluation.records import Options
@@ -46,5 +47,8 @@ def test_it_finishes_with_the_same_answers_and_records_every_halving(
     halvings = [json.loads(line) for line in lines]
     assert all(halving["budget"] < halving["tokens"] for halving in halvings)
     stages = {halving["stage"] for halving in halvings}
+    warned = [x for x in read_log(tmp_path / "little" / "log.jsonl") if x.event == "warning"]
+    assert len(warned) == len(halvings)
+    assert "memory ran out" in warned[0].message
     plan = json.loads((tmp_path / "little" / "decoding.json").read_text(encoding="utf-8"))
     assert (plan["engine"], stages) == ("rows", {"select", "generate"})

@@ -43,7 +43,8 @@ TIMES = re.compile(
     rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?[\d.]*(Z|\+00:00)?|\"wall_seconds\": [\d.]+"
 )
 NOT_FIGURES = re.compile(
-    r"(^|/)(log\.jsonl|decoding\.json|endpoint\.json|\.lock)$|\.sqlite(\.lock|-wal|-shm)?$"
+    r"(^|/)([^/]+\.log\.jsonl|log(\.\d+)?\.jsonl|decoding\.json|endpoint\.json|\.lock)$"
+    r"|\.sqlite(\.lock|-wal|-shm)?$"
 )
 """Kept for people or for resuming: differs between two undisturbed runs."""
 

@@ -222,14 +222,19 @@ def test_ctrl_c_says_so_in_one_line_and_exits_130(monkeypatch, capsys, where):
     assert "interrupted" in one_line(capsys.readouterr().err)
 
 
-def test_a_fault_of_our_own_keeps_its_traceback(monkeypatch):
+def test_a_fault_of_our_own_is_one_line_that_says_how_to_see_more_and_exits_1(monkeypatch, capsys):
     def broken(folder, advance):
-        raise ZeroDivisionError
+        raise ZeroDivisionError("divided\nby zero")
 
     monkeypatch.setattr(check, "check_folder", broken)
-    monkeypatch.setattr(sys, "argv", ["polyrefuse", "data", "check"])
-    with pytest.raises(ZeroDivisionError):
-        cli.main()
+    assert main_with(monkeypatch, "data", "check") == cli.UNEXPECTED == 1
+    said = one_line(capsys.readouterr().err)
+    assert "unexpected error, a bug: ZeroDivisionError: divided (polyrefuse.cli.data:" in said
+    assert "--debug" in said
+    for arguments in (["--debug", "data", "check"], ["data", "check", "--debug"]):
+        monkeypatch.setattr(sys, "argv", ["polyrefuse", *arguments])
+        with pytest.raises(ZeroDivisionError):
+            cli.main()
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
+from polyrefuse.observing import advance, expect
+
 
 class TranslationProgress:
-    """Bars for the texts of each language; does nothing when not `shown`."""
+    """Bars for the texts of each language, when `shown`; the log of a run counts along.
 
-    def __init__(self, totals: Mapping[str, int], *, shown: bool) -> None:
+    Args:
+        totals: texts to ask for, by language.
+        known: texts that need no request, by language; for the log.
+        shown: whether there are bars.
+    """
+
+    def __init__(
+        self, totals: Mapping[str, int], *, known: Mapping[str, int] = {}, shown: bool
+    ) -> None:
+        before = {code: known.get(code, 0) for code in {**known, **totals}}
+        expect({(None, x): (n, n + totals.get(x, 0)) for x, n in before.items()})
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -29,6 +41,7 @@ class TranslationProgress:
 
     def advance(self, language: str, failed: bool) -> None:
         """Count one more text of `language`."""
+        advance(language=language)
         self._failed[language] += failed
         number = self._failed[language]
         note = f"{number} failed" if number else ""

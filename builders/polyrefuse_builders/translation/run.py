@@ -89,6 +89,10 @@ class Run:
         """Return how many texts are to be asked for, by language."""
         return Counter(target for target, _ in self._jobs)
 
+    def known(self) -> Counter[str]:
+        """Return how many texts need no request, by language."""
+        return Counter(target for target, _ in self._entries)
+
     async def work(self, workers: int, advance: Advance) -> None:
         """Ask for every job, `workers` at a time.
 

@@ -106,7 +106,7 @@ async def translate_rows_async(
         run = Run(engine, cache, requester, source=SOURCE, give_up_after=policy.give_up_after)
         run.plan([row.prompt_en for row in rows], foreign, retry_failed=retry_failed)
         try:
-            with TranslationProgress(run.to_do(), shown=progress) as bars:
+            with TranslationProgress(run.to_do(), known=run.known(), shown=progress) as bars:
                 await run.work(max(1, most), bars.advance)
         finally:
             await engine.close()

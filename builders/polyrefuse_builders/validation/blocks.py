@@ -48,6 +48,10 @@ class Blocks(TemporaryDatabase):
         found = self.ask("SELECT language, MAX(english) FROM rows GROUP BY language ORDER BY 1")
         return {code: bool(english) for code, english in found}
 
+    def sizes(self) -> dict[str, int]:
+        """Return the number of rows of each language."""
+        return dict(self.ask("SELECT language, COUNT(*) FROM rows GROUP BY language"))
+
     def ids(self) -> int:
         """Return the number of ids."""
         ((count,),) = self.ask("SELECT COUNT(DISTINCT id) FROM rows")

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from polyrefuse import observing
 from polyrefuse.errors import DatasetError
 from polyrefuse.folder import iter_lines
 from polyrefuse.languages import parse_languages
@@ -124,9 +125,12 @@ def _validate(
     there = blocks.languages()
     wanted = sorted(there) if languages is None else parse_languages(languages)
     _require_english(there, wanted, where)
+    sizes = blocks.sizes()
+    observing.expect({(None, code): (0, sizes[code]) for code in wanted})
     for block in blocks:
         for code, found in _validate_block(block, wanted, options or ValidationOptions()).items():
             blocks.add_reports(wanted.index(code), found)
+            observing.advance(len(found), language=code)
         if advance is not None:
             advance(sum(len(line) + 1 for _, line in block))
     ids = blocks.ids()

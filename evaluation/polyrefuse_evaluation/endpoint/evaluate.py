@@ -6,12 +6,14 @@ Running it again resumes: what was answered is never asked, and so never paid fo
 import json
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from polyrefuse.observing import Part, expect, stage
 from polyrefuse.prompts import Prompt
-from polyrefuse.results import Result, read_result
+from polyrefuse.results import BASELINE, Result, read_result
 from polyrefuse_evaluation.answering import read_judgements
 from polyrefuse_evaluation.chat_api import ChatClient
 from polyrefuse_evaluation.compose_result import compose_result, finish
@@ -39,6 +41,7 @@ from polyrefuse_evaluation.prompt_sets import PromptSets, read_prompt_sets
 from polyrefuse_evaluation.run_directory import RESULT, RunDirectory, open_run_directory
 
 STATE = "endpoint.json"
+STAGES = ("ask", "summarise")
 
 
 def evaluate_endpoint(
@@ -86,13 +89,14 @@ def evaluate_endpoint(
         announce(found)
     require_affordable(found, options)
     settings = settings_on_disk(name, client.url, sets, options, judges)
-    with open_run_directory(Path(out), settings) as run:
+    with open_run_directory(Path(out), settings, STAGES) as run:
         run.watch(sets.files)
         if (run.path / RESULT).is_file():
             result = read_result(run.path / RESULT)
             if not result.failed:
                 return finish(run, result)
-        form = _ask(run, client, prompts, judges, options)
+        with stage("ask"):
+            form = _ask(run, client, prompts, judges, options)
         run.require_inputs()
         result = compose_result(
             read_judgements(run, judges),
@@ -108,8 +112,9 @@ def evaluate_endpoint(
             environment=environment_record(options),
             wall_seconds=round(time.monotonic() - started, 3),
         )
-        run.write_text(RESULT, result.model_dump_json(indent=2) + "\n")
-        return finish(run, result)
+        with stage("summarise"):
+            run.write_text(RESULT, result.model_dump_json(indent=2) + "\n")
+            return finish(run, result)
 
 
 def _ask(
@@ -131,6 +136,7 @@ def _ask(
         _write_state(run, state)
 
     _write_state(run, state)
+    expect(_parts(store))
     with progress_bar("Asking", len(prompts)) as advance:
         if store.unjudged:
             store.judge(store.unjudged)
@@ -139,6 +145,14 @@ def _ask(
         Asker(client, store, options.concurrency, state["run"], settled, advance).ask_all()
     parameters: dict[str, Any] | None = state["parameters"]
     return parameters
+
+
+def _parts(store: AnswerStore) -> dict[Part, tuple[int, int]]:
+    """Return how many prompts of each language have a verdict, and how many there are."""
+    total = Counter(row.language for row in store.prompts)
+    open_ones = [*store.open, *(answer.batch for answer in store.unjudged)]
+    left = Counter(store.prompts[batch].language for batch in open_ones)
+    return {(BASELINE, code): (number - left[code], number) for code, number in total.items()}
 
 
 def estimate_endpoint(

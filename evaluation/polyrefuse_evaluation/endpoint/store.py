@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 
+from polyrefuse.observing import advance
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import Prompt
 from polyrefuse.results import BASELINE
@@ -129,6 +130,8 @@ class AnswerStore:
                 self._write(answer)
         with self._lock:
             self.run.append(JUDGEMENTS, rows)
+        for code, number in Counter(self.prompts[x.batch].language for x in answers).items():
+            advance(number, condition=BASELINE, language=code)
 
     def fail(self, batch: int, reply: Reply) -> str:
         """Record that a prompt has no answer; return the reason."""

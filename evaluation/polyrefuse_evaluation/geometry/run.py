@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from polyrefuse.observing import stage
 from polyrefuse_evaluation.evaluate import require_proven_ablation
 from polyrefuse_evaluation.geometry import analyse
 from polyrefuse_evaluation.geometry.analyse_cosines import CosineAnalysis, ReferenceCosines
@@ -43,8 +44,9 @@ from polyrefuse_evaluation.geometry.transfer_rows import (
 from polyrefuse_evaluation.judges import RegisteredJudge, get_judge
 from polyrefuse_evaluation.models import LoadedModel, load_model
 from polyrefuse_evaluation.run_directory import RunDirectory, open_run_directory
-from polyrefuse_evaluation.run_log import logged
 from polyrefuse_evaluation.select_directions import SelectedDirection, select_directions
+
+STAGES = ("prove", "select", "extract", "analyse", "answer", "publish")
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,15 @@ def geometry(
         (record.name, record.content_digest),
         judge.version,
     )
-    with open_run_directory(Path(out), settings) as run:
+    stages = STAGES if options.transfer else [x for x in STAGES if x not in ("prove", "answer")]
+    with open_run_directory(Path(out), settings, stages) as run:
         run.watch(model.files, prompts.sets.files)
         save_tables(run.path, _analyse(model, prompts, judge, run, options))
         tables = load_tables(run.path)  # figures and page show what is on disk
         from polyrefuse_evaluation.geometry.publish import publish
 
-        page, paragraphs = publish(run.path, tables, model.name)
+        with stage("publish"):
+            page, paragraphs = publish(run.path, tables, model.name)
         return GeometryReport(run.path, page, tables, paragraphs)
 
 
@@ -120,19 +124,19 @@ def _analyse(
     options: GeometryOptions,
 ) -> GeometryTables:
     if options.transfer:
-        with logged(run, "prove"):
+        with stage("prove"):
             require_proven_ablation(loaded)
     layers = len(loaded.stream.blocks)
-    with logged(run, "select", items=len(prompts.sources)):
+    with stage("select"):
         selected = select_directions(
             loaded, prompts.sets, judge, run, batch_tokens=options.batch_tokens
         )
     places = choose_places(selected, layers)
     store = ActivationStore(run.path, places.positions, layers, loaded.stream.hidden_size)
-    with logged(run, "extract", items=len(prompts.analysed)):
+    with stage("extract"):
         extract(loaded, prompts.sets, prompts.analysed, store, options.batch_tokens)
     samples = read_samples(prompts.sets, prompts.analysed, store)
-    with logged(run, "analyse"):
+    with stage("analyse"):
         tables, reference, cosine = analyse_samples(samples, places, options)
     tables.languages = language_rows(prompts, selected)
     if options.transfer:
@@ -142,7 +146,7 @@ def _analyse(
             _shared(reference),
             places,
         )
-        with logged(run, "answer", items=len(interventions)):
+        with stage("answer"):
             rows = answer_interventions(loaded, prompts, interventions, judge, run, options)
         answers = Answers(rows)
         tables.transfer = list(transfer_rows(answers))

@@ -4,7 +4,8 @@ Ablation is tried on harmful prompts and addition on harmless ones. Batches go t
 directory like those of `evaluate`: whole or done again. This and extract.py meet the model.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from polyrefuse.observing import Part, expect
 from polyrefuse.prompts import Prompt
 from polyrefuse.results import BASELINE
 from polyrefuse_evaluation.ablation import ablate, add
@@ -124,6 +126,7 @@ def answer_interventions(
     sizes = [len(batch.rows) for _, batches in plans for batch in batches]
     whole = run.recover(sizes, 1)
     missing = sum(size for number, size in enumerate(sizes) if number not in whole)
+    expect(_parts(plans, whole))
     with progress_bar("Answering", missing) as advance:
         for intervention, batches in plans:
             left = [batch for batch in batches if batch.number not in whole]
@@ -146,6 +149,20 @@ def answer_interventions(
     if whole != set(range(len(whole))):
         run.recover(sizes, 1)  # brings the records into the order of the plan
     return sorted(run.read(JUDGEMENTS, JudgementRecord), key=lambda row: row.batch)
+
+
+def _parts(
+    plans: Sequence[tuple[Intervention, list[_Batch]]], whole: Set[int]
+) -> dict[Part, tuple[int, int]]:
+    """Return how many answers of each intervention and language are made, and are to be made."""
+    total: Counter[Part] = Counter()
+    done: Counter[Part] = Counter()
+    for intervention, batches in plans:
+        for batch in batches:
+            parts = Counter((intervention.name, row.language) for row in batch.rows)
+            total.update(parts)
+            done.update(parts if batch.number in whole else ())
+    return {part: (done[part], number) for part, number in total.items()}
 
 
 def _plan(

@@ -13,6 +13,7 @@ from polyrefuse.dataset import SAMPLE_NAME, resolve_folder
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.folder import folder_languages
 from polyrefuse.languages import parse_languages
+from polyrefuse.observing import stage
 from polyrefuse_evaluation.geometry.tables import FOLDER, read_table, write_table
 from polyrefuse_evaluation.judges import RegisteredJudge, get_judge
 from polyrefuse_evaluation.progress import progress_bar
@@ -30,10 +31,10 @@ from polyrefuse_evaluation.residual_space.options import ResidualOptions, requir
 from polyrefuse_evaluation.residual_space.pair import CheckpointPair, open_pair
 from polyrefuse_evaluation.residual_space.recording import Recording, record_pair
 from polyrefuse_evaluation.run_directory import RunDirectory, open_run_directory
-from polyrefuse_evaluation.run_log import logged
 
 Row = TypeVar("Row")
 PLANTED_PAIR = ("planted:residual-base", "planted:residual")
+STAGES = ("record", "layers", "effects", "publish")
 
 TABLES: dict[str, type] = {
     "layers": tables.LayerRow,
@@ -115,7 +116,7 @@ def residual_space(
         **options.settings(),
         "languages": sets.languages,
     }
-    with open_run_directory(Path(out), settings) as run:
+    with open_run_directory(Path(out), settings, STAGES) as run:
         run.watch(pair.files, sets.files)
         return _run(pair, sets, judge, run, options)
 
@@ -149,7 +150,7 @@ def _run(
     run: RunDirectory,
     options: ResidualOptions,
 ) -> ResidualReport:
-    with logged(run, "record"):
+    with stage("record"):
         recording = record_pair(
             pair,
             sets,
@@ -159,7 +160,7 @@ def _run(
             max_new_tokens=options.max_new_tokens,
         )
     layers, components = LayerTables(), {}
-    with logged(run, "layers"), progress_bar("Analysing layers", pair.layers) as advance:
+    with stage("layers"), progress_bar("Analysing layers", pair.layers) as advance:
         for layer in range(pair.layers):
             found = analyse_layer(recording, layer, options, layers)
             if found is not None:
@@ -172,7 +173,7 @@ def _run(
     reference = reference_layer(layers)
     effects = Effects()
     if components:
-        with logged(run, "effects"):
+        with stage("effects"):
             real = {row.layer: row.above_null or 0 for row in layers.layers}
             effects = _effects(
                 pair, recording, components, real, reference, judge, run, options, sets
@@ -187,7 +188,8 @@ def _run(
         "Shift": options.shift,
         "Judge": judge.name,
     }
-    page, said = publish(run, names, layers, effects, reference, planted, options, facts)
+    with stage("publish"):
+        page, said = publish(run, names, layers, effects, reference, planted, options, facts)
     return ResidualReport(
         run.path, page, said.sentences(), layers, effects, reference, planted, components
     )

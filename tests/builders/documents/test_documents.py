@@ -271,6 +271,6 @@ def test_errors_of_documents_are_named(tmp_path, sample, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_text", full)
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(DatasetError, match=r"cannot be written \(No space left on device\)"):
         render_documents(sample, [], tmp_path / "out")

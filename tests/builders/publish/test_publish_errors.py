@@ -111,7 +111,7 @@ def test_a_plan_that_cannot_be_saved_names_the_disk(hub, folder, tmp_path, monke
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_text", full)
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(DatasetError, match=r"plan cannot be saved \(No space left on device\)"):
         publish(folder, REPO, endpoint=hub.url, token=hub.token)
 

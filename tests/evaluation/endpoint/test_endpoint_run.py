@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from polyrefuse.errors import PolyRefuseError, RunDirectoryError
+from polyrefuse.observing.status import read_status
 from polyrefuse.outcomes import Outcome
 from polyrefuse.results import BASELINE, read_result
 from polyrefuse_evaluation.endpoint import EndpointOptions, evaluate_endpoint
@@ -45,6 +46,25 @@ def test_refusal_and_over_refusal_are_measured_and_the_rest_is_said_not_to_be(
     assert result.endpoint.served == {"tiny-2026-01": PROMPTS}
     assert result.failed == 0
     assert asked(server) == dict.fromkeys(labels(), 1)
+
+
+def test_its_log_counts_prompts_by_language_and_holds_neither_texts_nor_the_key(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    run(server, tmp_path)
+    status = read_status(tmp_path)
+    assert status.state == "finished"
+    assert [(stage.name, stage.state) for stage in status.stages] == [
+        ("ask", "done"),
+        ("summarise", "done"),
+    ]
+    assert (status.stages[0].done, status.stages[0].total) == (PROMPTS, PROMPTS)
+    assert {(x.language, x.done, x.total) for x in status.stages[0].parts} == {
+        ("en", 6, 6),
+        ("de", 6, 6),
+    }
+    log = (tmp_path / "log.jsonl").read_text()
+    assert all(text not in log for text in (HELP, REFUSAL, KEY, *labels()))
 
 
 def test_each_answer_is_a_line_with_its_verdict(server: ChatServer, tmp_path: Path) -> None:

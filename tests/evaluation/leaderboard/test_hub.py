@@ -10,6 +10,7 @@ from huggingface_hub import parse_eval_result_entries
 from polyrefuse.cli import main
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
 from polyrefuse.hub.hub_errors import PublishError
+from polyrefuse.observing.status import read_status
 from polyrefuse_builders.documents.eval_yaml import task_id as dataset_task_id
 from polyrefuse_evaluation.leaderboard.eval_results import EVAL_RESULTS, task_id
 from polyrefuse_evaluation.leaderboard.problems import SubmissionError
@@ -207,10 +208,11 @@ def command(hub, run_dir, tmp_path, monkeypatch, capsys):
     return run
 
 
-def test_the_command_announces_then_opens_and_never_shows_the_token(hub, command):
+def test_the_command_announces_then_opens_and_never_shows_the_token(hub, command, run_dir):
     dry = command("--dry-run")
     assert dry[0] == 0
     assert dry[1].count("  + results/") == 3
+    assert read_status(run_dir / "submit.log.jsonl").state == "finished"
     assert writes(hub) == []
     failures = []
     for more in ([], ["--debug"]):

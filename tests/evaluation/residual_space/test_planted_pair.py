@@ -9,10 +9,12 @@ import torch
 from polyrefuse.dataset import SAMPLE_FOLDER
 from polyrefuse.folder import read_prompts
 from polyrefuse.invariants import find_violations
+from polyrefuse.observing.status import read_status
 from polyrefuse_evaluation.models import load_model
 from polyrefuse_evaluation.planted_residual import planted_residual_pair
 from polyrefuse_evaluation.planted_residual_prompts import FRAMINGS, WORDS, planted_prompts
 from polyrefuse_evaluation.planted_residual_training import SUPPRESSED_FROM
+from polyrefuse_evaluation.residual_space import ResidualOptions, residual_space
 from polyrefuse_evaluation.residual_space.rows import CONTROL
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -36,6 +38,14 @@ def effect(report, condition, group="all", label="harmful", language="all", dose
         for row in report.effects.effects
         if (row.condition, row.dose, row.language, row.label, row.group) == wanted
     )
+
+
+def test_its_log_has_every_stage(planted_report):
+    status = read_status(planted_report.folder)
+    assert status.state == "finished"
+    assert [(stage.name, stage.state) for stage in status.stages] == [
+        (name, "done") for name in ("record", "layers", "effects", "publish")
+    ]
 
 
 def test_the_dominant_component_is_the_planted_refusal_vector_at_every_layer_that_has_it(
@@ -201,3 +211,19 @@ def test_planted_vectors_come_with_the_tuned_side_and_are_orthonormal():
     torch.testing.assert_close(basis @ basis.T, torch.eye(3), atol=1e-6, rtol=0)
     assert planted_residual_pair().amplitudes == (1.0, 0.4, 0.2)
     assert np.isfinite(float(basis.sum()))
+
+
+def test_a_second_run_gives_the_same_tables_byte_for_byte(planted_report, tmp_path):
+    options = ResidualOptions(
+        languages="en,de", limit=4, train_prompts=24, max_new_tokens=8, permutations=20,
+        resamples=20, relevance=False, interventions=False,
+    )  # fmt: skip
+    found = []
+    for number in range(2):
+        out = tmp_path / str(number)
+        residual_space("planted:residual-base", "planted:residual", out, options=options)
+        found.append({path.name: path.read_bytes() for path in (out / "tables").iterdir()})
+    assert len(found[0]) > 8
+    assert found[0] == found[1]
+    theirs = {path.name: path.read_bytes() for path in (planted_report.folder / "tables").iterdir()}
+    assert found[0]["probes.parquet"] != theirs["probes.parquet"]  # other settings, other bytes
