@@ -5,6 +5,7 @@ open, and do nothing where none is. They return nothing: a log decides nothing.
 """
 
 import os
+import re
 import resource
 import secrets
 import shlex
@@ -25,6 +26,9 @@ Part = tuple[str | None, str | None]
 
 OFTEN, SELDOM, SHARE = 1.0, 30.0, 0.02
 """Progress is logged after this share of a stage's time so far, in these bounds, in seconds."""
+
+SECRET = re.compile(r"(?i)([\w-]*(?:key|token|secret|passw)[\w-]*=).+")
+"""A setting of a command that may hold a secret, as in ``--engine-setting api_key=...``."""
 
 _OPEN: ContextVar["Session | None"] = ContextVar("open log", default=None)
 _LAST: list[Path] = []
@@ -266,7 +270,8 @@ def command_line() -> str | None:
     program = Path(sys.argv[0]) if sys.argv else Path()
     if program.name != "polyrefuse" and program.parts[-2:] != ("polyrefuse", "__main__.py"):
         return None
-    return safe_line(shlex.join(["polyrefuse", *sys.argv[1:]]))
+    arguments = [SECRET.sub(r"\1[hidden]", argument) for argument in sys.argv[1:]]
+    return safe_line(shlex.join(["polyrefuse", *arguments]))
 
 
 def _session_of(folder: Path) -> str:

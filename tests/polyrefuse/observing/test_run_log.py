@@ -99,6 +99,21 @@ def test_messages_hold_no_token_and_nothing_that_an_error_quotes():
     assert error_message(RuntimeError("out of memory\nmore")) == "out of memory"
 
 
+def test_the_command_is_kept_without_what_may_be_a_secret(tmp_path, monkeypatch):
+    asked = ["--engine-setting", "api_key=abcdefgh", "--base-url", "http://h/v1?token=abcdefgh"]
+    monkeypatch.setattr("sys.argv", ["/bin/polyrefuse", "evaluate", "x", *asked, "--limit", "3"])
+    with observed(tmp_path):
+        pass
+    command = read_log(tmp_path / "log.jsonl")[0].command
+    assert command.startswith("polyrefuse evaluate x --engine-setting 'api_key=[hidden]'")
+    assert command.endswith("--limit 3")
+    assert "abcdefgh" not in (tmp_path / "log.jsonl").read_text()
+    monkeypatch.setattr("sys.argv", ["some-script.py", "x"])
+    with observed(tmp_path):
+        pass
+    assert read_log(tmp_path / "log.jsonl")[-2].command is None
+
+
 def test_a_warning_is_a_line(tmp_path):
     with observed(tmp_path), stage("answer"):
         warn("memory ran out: batches were halved")
