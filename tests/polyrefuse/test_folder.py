@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyrefuse.check import check_folder
@@ -152,6 +152,7 @@ def test_empty_lines_and_carriage_returns_do_no_harm(small_folder, small_rows):
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
+@settings(deadline=None)  # files: a busy disk is no fault
 @given(st.lists(st.tuples(TEXT, TEXT, st.floats(allow_nan=False, allow_infinity=False))))
 def test_any_rows_read_back_as_they_were_written(make_row, tmp_path_factory, texts):
     first = make_row()
@@ -191,6 +192,7 @@ def test_an_erratum_with_an_unknown_field_is_named_by_line(small_folder):
         read_errata(small_folder)
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_the_content_digest_does_not_depend_on_order(small_rows, data):
     shuffled = data.draw(st.permutations(small_rows))

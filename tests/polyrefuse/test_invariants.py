@@ -3,7 +3,7 @@
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from polyrefuse.invariants import (
@@ -145,6 +145,7 @@ def test_an_erratum_for_all_languages_excuses_its_ids_in_each(make_row):
     assert unlisted(violations, [Erratum(kind="failed_row", ids=[rows[0].id], detail="")]) == []
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_removing_any_rows_of_one_language_reports_exactly_these(small_rows, data):
     ids = sorted({row.id for row in small_rows})
