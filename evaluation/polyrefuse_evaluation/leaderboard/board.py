@@ -21,7 +21,6 @@ from polyrefuse_evaluation.leaderboard.evidence import (
     happened_array,
     pack,
 )
-from polyrefuse_evaluation.leaderboard.labels import to_judgements
 from polyrefuse_evaluation.leaderboard.ranks import (
     RankRange,
     ranges_from_intervals,
@@ -146,7 +145,7 @@ def kept_of(verdict: Verdict) -> Kept:
     result, manifest = verdict.result, verdict.manifest
     assert result is not None
     assert manifest is not None
-    labels = Judgements(of_judge(to_judgements(verdict.rows), result.settings.judge.name))
+    labels = Judgements(of_judge(verdict.rows, result.settings.judge.name))
     figures, compared = {}, {}
     for item in COLUMNS:
         figure = item.figure(result)
