@@ -6,6 +6,7 @@ of the last step costs at most 1.2 times one of the first. CPU seconds, since ot
 machine makes clocks useless. Knows nothing of what is measured.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -44,29 +45,45 @@ class Cost:
 def measure(items: int, arguments: Sequence[str]) -> Cost:
     """Run ``python ARGUMENTS`` from the repository and return what it took.
 
+    A small process stands between: the memory of whoever starts a process counts as its peak.
+
     Raises:
         SystemExit: it failed; says what it said.
     """
     folders = (ROOT, ROOT / "builders", ROOT / "evaluation")
     path = os.pathsep.join(map(str, folders))
     threads = dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
-    started = time.monotonic()
-    child = subprocess.Popen(
-        [sys.executable, *arguments],
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__)), *arguments],
         cwd=ROOT,
         env={**os.environ, **threads, "PYTHONPATH": path},
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        check=True,
+    )
+    found = json.loads(done.stdout)
+    if found.pop("status"):
+        raise SystemExit(f"{' '.join(arguments)}:\n{found['said'][-3000:]}")
+    return Cost(items, **found)
+
+
+def main() -> None:
+    """Run ``python ARGUMENTS`` and print as JSON what it took and said."""
+    started = time.monotonic()
+    child = subprocess.Popen(
+        [sys.executable, *sys.argv[1:]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     assert child.stdout is not None
     said = child.stdout.read().decode(errors="replace")
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
-    if child.returncode:
-        raise SystemExit(f"{' '.join(arguments)}:\n{said[-3000:]}")
-    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    cpu, wall = usage.ru_utime + usage.ru_stime, time.monotonic() - started
-    return Cost(items, cpu, wall, peak, said=said)
+    found = {
+        "status": child.returncode,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "wall": time.monotonic() - started,
+        "peak": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+        "said": said,
+    }
+    print(json.dumps(found))
 
 
 def steps(costs: Sequence[Cost]) -> list[tuple[float, float]]:
@@ -99,3 +116,7 @@ def table(title: str, item: str, costs: Sequence[Cost]) -> str:
         )
     verdict = "linear within 20%" if is_linear(costs) else "**NOT linear within 20%**"
     return "\n".join([*lines, "", f"CPU seconds: {verdict}.", ""])
+
+
+if __name__ == "__main__":
+    main()
