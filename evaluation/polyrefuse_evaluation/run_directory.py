@@ -124,9 +124,8 @@ class RunDirectory:
     def write_pieces(self, name: str, pieces: Iterable[bytes]) -> None:
         """Write a whole file atomically, a piece at a time."""
         target = self.path / name
-        with io_errors(target):
-            with whole_file(target) as partial, partial.open("wb") as stream:
-                stream.writelines(pieces)
+        with io_errors(target), whole_file(target) as partial, partial.open("wb") as stream:
+            stream.writelines(pieces)
 
     def append(self, name: str, rows: Sequence[BaseModel]) -> None:
         """Append rows in one write, flushed to disk."""
