@@ -16,7 +16,13 @@ from polyrefuse.errors import PolyRefuseError
 from polyrefuse_evaluation.leaderboard.board import read_board
 from polyrefuse_evaluation.leaderboard.reference import STATUS
 from polyrefuse_evaluation.leaderboard.site import data
-from polyrefuse_evaluation.leaderboard.site.build import ASSETS, MARKER, site_files, write_site
+from polyrefuse_evaluation.leaderboard.site.build import (
+    ASSETS,
+    MARKER,
+    site_files,
+    site_pieces,
+    write_site,
+)
 from polyrefuse_evaluation.leaderboard.submission import make_submission
 from tests.evaluation.leaderboard.conftest import fake_run
 
@@ -143,6 +149,20 @@ def test_it_is_a_static_space_with_the_library_s_licence(files):
 
 def test_the_same_board_gives_the_same_bytes(invented, files):
     assert dict(site_files(invented)) == files
+
+
+def test_what_is_written_model_by_model_is_one_file(invented, files, tmp_path):
+    text = files["data/results.json"]
+    assert json.dumps(json.loads(text), ensure_ascii=False) + "\n" == text
+    lines = list(csv.reader(io.StringIO(files["data/cells.csv"])))
+    cells = sum(len(row.result.cells) for row in invented.rows)
+    assert len(lines) == 1 + cells
+    assert {len(line) for line in lines} == {len(lines[0])}
+    write_site(invented, tmp_path / "site")
+    for name in ("data/results.json", "data/cells.csv"):
+        assert (tmp_path / "site" / name).read_text(encoding="utf-8") == files[name]
+        pieces = [list(found) for path, found in site_pieces(invented) if path == name]
+        assert max(map(len, pieces[0])) < len(files[name]) / 3, "no piece is the whole"
 
 
 def test_building_needs_no_model_library():
