@@ -10,8 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "evaluation")]
 
+from benchmarks.synthetic_board import synthetic_board  # noqa: E402
 from polyrefuse_evaluation.leaderboard.site.build import write_site  # noqa: E402
-from tests.evaluation.leaderboard_site.synthetic import synthetic_board  # noqa: E402
 from tests.support.browser import Browser, chromium  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
@@ -20,10 +20,10 @@ MODELS = 13
 
 def main() -> None:
     """Build a site of invented models and take its pictures."""
-    board, labels = synthetic_board(MODELS)
+    board = synthetic_board(MODELS)
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder) / "site"
-        write_site(board, labels, site)
+        write_site(board, site)
         folders = [row.folder for row in board.rows if not row.manifest.self_test]
         with chromium(Path(folder)) as browser:
             for name, page, width, dark in pictures(folders):

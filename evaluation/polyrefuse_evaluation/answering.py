@@ -20,6 +20,7 @@ from polyrefuse_evaluation.decoding import keep_halvings, plan_of_run
 from polyrefuse_evaluation.directions import RefusalDirection
 from polyrefuse_evaluation.generation import Completion, DecodingPlan, generate
 from polyrefuse_evaluation.judge_answers import ask_failed_again, judge_answers
+from polyrefuse_evaluation.judged import JudgedRow, small_rows
 from polyrefuse_evaluation.judges import RegisteredJudge
 from polyrefuse_evaluation.judges.broken import has_reasoning
 from polyrefuse_evaluation.models import LoadedModel
@@ -33,6 +34,7 @@ from polyrefuse_evaluation.run_directory import (
     RunDirectory,
 )
 from polyrefuse_evaluation.select_directions import render_rows
+from polyrefuse_evaluation.token_rows import TokenRows
 from polyrefuse_evaluation.workers import Workers
 
 
@@ -91,7 +93,7 @@ def answer_all(
         ModelError: a prompt does not fit the model's context.
         RunDirectoryError: the records cannot be written.
     """
-    sequences = render_rows(loaded, rows)
+    sequences = TokenRows(render_rows(loaded, [row])[0] for row in rows)
     require_context(loaded, rows, sequences, max_new_tokens)
     plan = plan_of_run(run, loaded, sequences, max_new_tokens, len(conditions), workers)
     work = plan_work(sequences, conditions, batch_tokens, max_new_tokens, plan)
@@ -99,7 +101,7 @@ def answer_all(
 
     def resume() -> set[int]:
         whole = run.recover(sizes, len(judges))
-        ask_failed_again(run, judges, {(row.language, row.id): row for row in rows})
+        ask_failed_again(run, judges, rows)
         return whole
 
     whole = workers.on_lead(resume)
@@ -144,11 +146,19 @@ def _parts(
     return {part: (done[part], number) for part, number in total.items()}
 
 
-def read_judgements(run: RunDirectory, judges: Sequence[RegisteredJudge]) -> list[JudgementRecord]:
-    """Return all judgements of a run, by judge in their order, then by batch."""
+def read_judgements(run: RunDirectory, judges: Sequence[RegisteredJudge]) -> list[JudgedRow]:
+    """Return all judgements of a run, by judge in their order, then by batch, in a small form."""
     order = [judge.name for judge in judges]
-    rows = run.read(JUDGEMENTS, JudgementRecord)
-    return sorted(rows, key=lambda row: (order.index(row.judge), row.batch))
+    batches: list[int] = []
+
+    def noted() -> Iterator[JudgementRecord]:
+        for row in run.scan(JUDGEMENTS, JudgementRecord):
+            batches.append(row.batch)
+            yield row
+
+    rows = list(small_rows(noted()))
+    places = sorted(range(len(rows)), key=lambda at: (order.index(rows[at].judge), batches[at]))
+    return [rows[at] for at in places]
 
 
 @contextmanager

@@ -12,15 +12,16 @@ from polyrefuse_evaluation.calibration import (
     find_calibration,
 )
 from polyrefuse_evaluation.derived_figures import figures_of
+from polyrefuse_evaluation.judged import Judged
 from polyrefuse_evaluation.prompt_sets import PromptSets
 from polyrefuse_evaluation.report import write_figures, write_report
-from polyrefuse_evaluation.run_directory import JudgementRecord, RunDirectory
+from polyrefuse_evaluation.run_directory import RunDirectory
 from polyrefuse_evaluation.selection import NO_DIRECTION
 from polyrefuse_evaluation.statistics import validated_ok
 
 
 def compose_result(
-    rows: Sequence[JudgementRecord],
+    rows: Sequence[Judged],
     sets: PromptSets,
     seed: int,
     *,

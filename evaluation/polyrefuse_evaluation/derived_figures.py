@@ -10,7 +10,7 @@ from polyrefuse.outcomes import Outcome
 from polyrefuse.results import Settings
 from polyrefuse_evaluation.calibration.agreement import judge_agreement
 from polyrefuse_evaluation.judge_answers import has_failed
-from polyrefuse_evaluation.run_directory import JudgementRecord
+from polyrefuse_evaluation.judged import Judged
 from polyrefuse_evaluation.statistics.languages import Validated
 from polyrefuse_evaluation.summarise import (
     Judgements,
@@ -26,7 +26,7 @@ from polyrefuse_evaluation.summarise import (
 
 
 def figures_of(
-    rows: Sequence[JudgementRecord],
+    rows: Sequence[Judged],
     settings: Settings,
     *,
     tested: Sequence[str],

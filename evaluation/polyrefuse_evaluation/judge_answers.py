@@ -4,10 +4,11 @@ A judge that could not be asked (network, server) leaves a response unparsed; ru
 again, where the completions are stored. Knows nothing of how answers were made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse.prompts import Prompt
+from polyrefuse_evaluation.judged import Judged
 from polyrefuse_evaluation.judges import RegisteredJudge, get_judge
 from polyrefuse_evaluation.judges.response_language import response_languages
 from polyrefuse_evaluation.judges.types import FAILED, JudgeInput, Judgement
@@ -19,8 +20,8 @@ from polyrefuse_evaluation.run_directory import (
     RunDirectory,
 )
 
-PromptKey = tuple[str, str]
-"""(language, prompt id)"""
+AnswerKey = tuple[str, str, str, str]
+"""(judge, condition, language, prompt id)"""
 
 
 def get_judges(names: Sequence[str]) -> list[RegisteredJudge]:
@@ -73,11 +74,14 @@ def judge_answers(
 
 
 def ask_failed_again(
-    run: RunDirectory,
-    judges: Sequence[RegisteredJudge],
-    prompts: Mapping[PromptKey, Prompt],
+    run: RunDirectory, judges: Sequence[RegisteredJudge], prompts: Iterable[Prompt]
 ) -> int:
     """Ask each judge once more about the stored answers that it could not be asked about.
+
+    Args:
+        run: the run; only what failed in it is kept in memory.
+        judges: the judges.
+        prompts: the prompts that were answered.
 
     Returns:
         How many judgements still fail.
@@ -85,30 +89,47 @@ def ask_failed_again(
     Raises:
         RunDirectoryError: the records cannot be read or written.
     """
-    rows = run.read(JUDGEMENTS, JudgementRecord)
-    failed = [at for at, row in enumerate(rows) if has_failed(row)]
+    failed = [row for row in run.scan(JUDGEMENTS, JudgementRecord) if has_failed(row)]
     if not failed:
         return 0
+    wanted = {(row.condition, row.language, row.id) for row in failed}
     texts = {
-        (row.condition, row.language, row.id): row.completion
-        for row in run.read(COMPLETIONS, CompletionRecord)
+        key: row.completion
+        for row in run.scan(COMPLETIONS, CompletionRecord)
+        if (key := (row.condition, row.language, row.id)) in wanted
     }
+    asked = {key[1:] for key in wanted}
+    known = {pair: row for row in prompts if (pair := (row.language, row.id)) in asked}
+    verdicts: dict[AnswerKey, Judgement] = {}
     for judge in judges:
-        places, inputs = [], []
-        for at in failed:
-            row = rows[at]
+        keys, inputs = [], []
+        for row in failed:
             text = texts.get((row.condition, row.language, row.id))
             if row.judge == judge.name and text is not None:
-                prompt = prompts[row.language, row.id]
-                places.append(at)
+                prompt = known[row.language, row.id]
+                keys.append(_answer_key(row))
                 inputs.append(JudgeInput(row.language, text, prompt.prompt, prompt.prompt_en))
-        for at, verdict in zip(places, judge.judge(inputs) if inputs else [], strict=True):
-            rows[at] = rows[at].model_copy(update=_verdict_fields(verdict))
-    run.write_text(JUDGEMENTS, "".join(row.model_dump_json() + "\n" for row in rows))
-    return sum(map(has_failed, rows))
+        verdicts |= zip(keys, judge.judge(inputs) if inputs else [], strict=True)
+    still = 0
+
+    def lines() -> Iterator[bytes]:
+        nonlocal still
+        for row in run.scan(JUDGEMENTS, JudgementRecord):
+            verdict = verdicts.get(_answer_key(row)) if has_failed(row) else None
+            if verdict is not None:
+                row = row.model_copy(update=_verdict_fields(verdict))
+            still += has_failed(row)
+            yield row.model_dump_json().encode("utf-8") + b"\n"
+
+    run.write_pieces(JUDGEMENTS, lines())
+    return still
 
 
-def has_failed(row: JudgementRecord) -> bool:
+def _answer_key(row: JudgementRecord) -> AnswerKey:
+    return row.judge, row.condition, row.language, row.id
+
+
+def has_failed(row: Judged) -> bool:
     """Whether a response is unparsed because the judge, or the model, could not be asked."""
     return row.reason.startswith(FAILED)
 

@@ -8,21 +8,27 @@ is mode 0700, locked while in use, and refuses settings other than its own.
 
 import json
 import os
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from polyrefuse.atomic import remove_partials, write_whole
+from polyrefuse.atomic import remove_partials, whole_file
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.observing import observed
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import Label
 from polyrefuse.run_lock import LOCK, hold_lock
 from polyrefuse_evaluation.input_files import InputFiles
+from polyrefuse_evaluation.record_batches import (
+    Row,
+    Stretch,
+    joined,
+    read_stretches,
+    whole_batches,
+)
 from polyrefuse_evaluation.record_lines import append_lines, is_torn, whole_lines
 
 SETTINGS, RESULT = "settings.json", "result.json"
@@ -114,9 +120,13 @@ class RunDirectory:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a whole file atomically."""
+        self.write_pieces(name, [text.encode("utf-8")])
+
+    def write_pieces(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Write a whole file atomically, a piece at a time."""
         target = self.path / name
-        with io_errors(target):
-            write_whole(target, text)
+        with io_errors(target), whole_file(target) as partial, partial.open("wb") as stream:
+            stream.writelines(pieces)
 
     def append(self, name: str, rows: Sequence[BaseModel]) -> None:
         """Append rows in one write, flushed to disk."""
@@ -131,15 +141,21 @@ class RunDirectory:
 
     def read(self, name: str, model: type[Record]) -> list[Record]:
         """Read the whole lines of an append-only file; torn lines are not among them."""
-        return self._read_file(self.path / name, model)
+        return list(self.scan(name, model))
 
-    def _read_file(self, path: Path, model: type[Record]) -> list[Record]:
+    def scan(self, name: str, model: type[Record]) -> Iterator[Record]:
+        """Yield the rows of an append-only file, one at a time; see `read`."""
+        return (row for _, _, row in self._scan_file(self.path / name, model))
+
+    def _scan_file(self, path: Path, model: type[Record]) -> Iterator[tuple[int, int, Record]]:
+        """Yield (first byte, byte after the last, row) of each whole line."""
         if not path.is_file():
-            return []
-        rows = []
+            return
+        end = 0
         for number, line in whole_lines(path):
+            start, end = end, end + len(line) + 1
             try:
-                rows.append(model.model_validate_json(line))
+                row = model.model_validate_json(line)
             except ValidationError as error:
                 if is_torn(line):
                     continue
@@ -147,7 +163,7 @@ class RunDirectory:
                     f"{path}, line {number}: not a record of this version.",
                     "Start a new run directory with --out.",
                 ) from error
-        return rows
+            yield start, end, row
 
     def recover(self, sizes: Sequence[int], judges: int = 1) -> set[int]:
         """Bring the files of all processes together and drop what a kill left half done.
@@ -159,31 +175,44 @@ class RunDirectory:
         Returns:
             The batches that are whole.
         """
-        completions = self._read_all(COMPLETIONS, CompletionRecord)
-        judgements = self._read_all(JUDGEMENTS, JudgementRecord)
-        whole = _whole(completions, sizes, 1) & _whole(judgements, sizes, judges)
-        self._keep(COMPLETIONS, completions, whole)
-        self._keep(JUDGEMENTS, judgements, whole)
+        completions = self._whole(COMPLETIONS, CompletionRecord, sizes, 1)
+        judgements = self._whole(JUDGEMENTS, JudgementRecord, sizes, judges)
+        whole = completions.keys() & judgements.keys()
+        self._keep(COMPLETIONS, [x for batch in sorted(whole) for x in completions[batch]])
+        self._keep(JUDGEMENTS, [x for batch in sorted(whole) for x in judgements[batch]])
         with io_errors(self.path / WORKERS):
             for path in self._worker_files("*"):
                 path.unlink()
-        return whole
+        return set(whole)
 
     def _worker_files(self, name: str) -> list[Path]:
         return sorted((self.path / WORKERS).glob(f"*.{name}"))
 
-    def _read_all(self, name: str, model: type[Record]) -> list[Record]:
-        """Return the rows of all processes, each once: a kill may leave some in two files."""
-        files = [self.path / name, *self._worker_files(name)]
-        rows = {_identity(row): row for path in files for row in self._read_file(path, model)}
-        return list(rows.values())
+    def _files(self, name: str) -> list[Path]:
+        return [self.path / name, *self._worker_files(name)]
 
-    def _keep(
-        self, name: str, rows: Sequence[CompletionRecord | JudgementRecord], whole: set[int]
-    ) -> None:
-        """Write the rows of whole batches, in order of their batches, unless they are there."""
-        kept = sorted((row for row in rows if row.batch in whole), key=lambda row: row.batch)
-        self.rewrite(name, kept)
+    def _whole(
+        self,
+        name: str,
+        model: type[CompletionRecord] | type[JudgementRecord],
+        sizes: Sequence[int],
+        each: int,
+    ) -> dict[int, list[Stretch]]:
+        """Return where each whole batch stands, in the files of all processes."""
+        rows = (
+            (Row(start, end, row.batch, _identity(row)) for start, end, row in found)
+            for path in self._files(name)
+            for found in [self._scan_file(path, model)]
+        )
+        return whole_batches(rows, sizes, each)
+
+    def _keep(self, name: str, stretches: Sequence[Stretch]) -> None:
+        """Write stretches as one file, unless it is them already."""
+        path, parts = self.path / name, joined(stretches)
+        size = path.stat().st_size if path.is_file() else 0
+        if parts != [Stretch(0, 0, size)] * (size > 0):
+            with io_errors(path):
+                self.write_pieces(name, read_stretches(self._files(name), parts))
 
     def rewrite(self, name: str, rows: Sequence[BaseModel]) -> None:
         """Write an append-only file anew, if it holds anything else than these rows."""
@@ -196,13 +225,6 @@ class RunDirectory:
 def _identity(row: BaseModel) -> tuple[object, ...]:
     names = ("condition", "language", "id", "judge")
     return tuple(getattr(row, name, None) for name in names)
-
-
-def _whole(
-    rows: Sequence[CompletionRecord | JudgementRecord], sizes: Sequence[int], each: int
-) -> set[int]:
-    counts = Counter(row.batch for row in rows)
-    return {batch for batch, n in counts.items() if batch < len(sizes) and n == each * sizes[batch]}
 
 
 @contextmanager

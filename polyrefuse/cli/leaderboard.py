@@ -136,9 +136,10 @@ def verify_command(
     with needs_extra("leaderboard"):
         from polyrefuse_evaluation.leaderboard import summary
         from polyrefuse_evaluation.leaderboard.sources import all_sources
-        from polyrefuse_evaluation.leaderboard.verify import verify
+        from polyrefuse_evaluation.leaderboard.verify import outline, verify, whole
 
-        verdicts = verify(paths, all_sources(dataset or []))
+        # Asking again takes labels and prompts; without it, thousands of verdicts are kept small.
+        verdicts = verify(paths, all_sources(dataset or []), whole if rescore else outline)
         rescores: dict[str, Rescore] = {}
         if rescore:
             log = None if record is None else record.with_suffix(".log.jsonl")
@@ -165,8 +166,8 @@ def _rescore(
     from dataclasses import replace
 
     from polyrefuse.cli.common import quiet_libraries
-    from polyrefuse_evaluation.leaderboard.board import record_rescore
     from polyrefuse_evaluation.leaderboard.rescore import rescore
+    from polyrefuse_evaluation.leaderboard.rescored import record_rescore
 
     if model is not None and len(verdicts) != 1:
         raise PolyRefuseError("--model goes with one submission.", "Verify it alone.")

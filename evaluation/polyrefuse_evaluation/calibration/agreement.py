@@ -7,7 +7,7 @@ from itertools import combinations
 from polyrefuse.calibration_schema import ALL_LANGUAGES, Estimate, JudgeAgreement
 from polyrefuse.outcomes import Outcome
 from polyrefuse_evaluation.calibration.readings import says
-from polyrefuse_evaluation.run_directory import JudgementRecord
+from polyrefuse_evaluation.judged import Judged
 from polyrefuse_evaluation.statistics.kappa import cohen_kappa
 
 Key = tuple[str, str, str]
@@ -25,12 +25,15 @@ class Disagreement:
     outcomes: tuple[Outcome, Outcome]
 
 
-def judge_agreement(rows: Iterable[JudgementRecord]) -> list[JudgeAgreement]:
+def judge_agreement(rows: Iterable[Judged]) -> list[JudgeAgreement]:
     """Return the agreement of every pair of judges, by language and over all (first).
 
     Responses on which either has no verdict are counted as unparsed and left out. Pairs without a
     common response are left out.
     """
+    rows = list(rows)
+    if len({row.judge for row in rows}) < 2:
+        return []
     verdicts = _by_judge(rows)
     found = []
     for judges in combinations(verdicts, 2):
@@ -42,7 +45,7 @@ def judge_agreement(rows: Iterable[JudgementRecord]) -> list[JudgeAgreement]:
     return found
 
 
-def find_disagreements(rows: Iterable[JudgementRecord]) -> list[Disagreement]:
+def find_disagreements(rows: Iterable[Judged]) -> list[Disagreement]:
     """Return every response on which two judges differ, also where one has no verdict."""
     verdicts = _by_judge(rows)
     return [
@@ -62,7 +65,7 @@ def kappa_of(pairs: Iterable[tuple[Hashable, Hashable]]) -> Estimate:
     return Estimate(value=found.value, low=found.low, high=found.high, n=found.n)
 
 
-def _by_judge(rows: Iterable[JudgementRecord]) -> dict[str, dict[Key, Outcome]]:
+def _by_judge(rows: Iterable[Judged]) -> dict[str, dict[Key, Outcome]]:
     verdicts: dict[str, dict[Key, Outcome]] = {}
     for row in rows:
         verdicts.setdefault(row.judge, {})[row.condition, row.language, row.id] = row.outcome

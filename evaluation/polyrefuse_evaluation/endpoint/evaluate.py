@@ -140,7 +140,7 @@ def _ask(
     with progress_bar("Asking", len(prompts)) as advance:
         if store.unjudged:
             store.judge(store.unjudged)
-        ask_failed_again(run, judges, {(row.language, row.id): row for row in prompts})
+        ask_failed_again(run, judges, prompts)
         advance(len(store.replies))
         Asker(client, store, options.concurrency, state["run"], settled, advance).ask_all()
     parameters: dict[str, Any] | None = state["parameters"]

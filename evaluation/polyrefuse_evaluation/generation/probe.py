@@ -65,10 +65,10 @@ def choose_plan(
 
 def _spread(sequences: Sequences, count: int) -> list[Sequence[int]]:
     """Return up to `count` prompts from the shortest to the longest."""
-    ordered = sorted(sequences, key=len)
+    ordered = sorted(range(len(sequences)), key=lambda index: len(sequences[index]))
     steps = max(1, min(count, len(ordered)) - 1)
     chosen = {round(k * (len(ordered) - 1) / steps) for k in range(steps + 1)}
-    return [ordered[index] for index in sorted(chosen)]
+    return [sequences[ordered[index]] for index in sorted(chosen)]
 
 
 def _exact_plan(loaded: LoadedModel, sample: Sequences, tokens: int) -> DecodingPlan:

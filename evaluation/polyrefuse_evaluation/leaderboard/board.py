@@ -5,35 +5,36 @@ the same limit and judge: that is a group. Self-tests are a group of their own; 
 in none.
 """
 
-import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from polyrefuse.outcomes import Outcome
-from polyrefuse.prompts import Label
 from polyrefuse.results import Result
 from polyrefuse_evaluation.leaderboard.columns import COLUMNS, Column, Figure, simultaneous
-from polyrefuse_evaluation.leaderboard.labels import LabelRow, to_judgements
-from polyrefuse_evaluation.leaderboard.problems import SubmissionError
+from polyrefuse_evaluation.leaderboard.evidence import (
+    Happened,
+    PackedResult,
+    as_array,
+    happened_array,
+    pack,
+)
 from polyrefuse_evaluation.leaderboard.ranks import (
     RankRange,
     ranges_from_intervals,
     rank_ranges,
 )
 from polyrefuse_evaluation.leaderboard.reference import ReferenceRows, read_reference
-from polyrefuse_evaluation.leaderboard.rescore import Rescore
+from polyrefuse_evaluation.leaderboard.rescored import evidence_key, read_rescored
 from polyrefuse_evaluation.leaderboard.schema import Manifest
 from polyrefuse_evaluation.leaderboard.sources import SAMPLE_SOURCE, Source
-from polyrefuse_evaluation.leaderboard.verify import Verdict, verify
-from polyrefuse_evaluation.record_lines import append_lines, whole_lines
-from polyrefuse_evaluation.run_directory import io_errors
+from polyrefuse_evaluation.leaderboard.verify import Verdict, outline, verify
 from polyrefuse_evaluation.summarise import Judgements, of_judge
 
-Key = tuple[Outcome, str, Label]
+REFUSAL = "refusal"
+"""Key of the column that is baseline refusal of harmful prompts."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +58,27 @@ class BoardRow:
     Attributes:
         folder: name of its submission's folder; stable, and safe in an address.
         manifest: name, revision, licence, family, self_test.
-        result: figures per language and condition, settings, directions.
+        packed: figures per language and condition, settings, directions.
         group: index into `Board.groups`.
         figures: by key of `columns.COLUMNS`; columns that the result has no figure for are absent.
         ranks: by key, the places that the model can have in its group.
         rescored: what asking the model again showed, where a maintainer has.
+        happened: by key, the labels that models are compared on.
     """
 
     folder: str
     manifest: Manifest
-    result: Result
+    packed: PackedResult
     group: int
     figures: dict[str, Figure]
     ranks: dict[str, RankRange] = field(default_factory=dict)
     rescored: dict[str, Any] | None = None
+    happened: dict[str, Happened] = field(default_factory=dict, repr=False)
+
+    @property
+    def result(self) -> Result:
+        """The result, unpacked anew: take it once for all that is wanted of it."""
+        return self.packed.unpack()
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,11 @@ class Board:
     rows: list[BoardRow]
     reference: ReferenceRows
     rejected: list[Verdict]
+
+    @cached_property
+    def having(self) -> Counter[tuple[int, str]]:
+        """How many models of a group have a column's figure, by group and key."""
+        return Counter((row.group, key) for row in self.rows for key in row.figures)
 
 
 def read_board(
@@ -93,36 +106,84 @@ def read_board(
     Args:
         paths: submissions, or folders of them; see `verify`.
         sources: the pinned datasets.
-        rescored: the maintainers' record of rescored submissions; see `record_rescore`.
+        rescored: the maintainers' record of rescored submissions; see `rescored`.
 
     Raises:
         PolyRefuseError: a path holds no submission, or the record cannot be read.
     """
-    verdicts = verify(paths, sources)
-    return make_board(verdicts, read_rescored(rescored) if rescored else {})
+    kept: dict[str, Kept] = {}
+
+    def keep(verdict: Verdict) -> Verdict:
+        if verdict.accepted:
+            kept[verdict.where] = kept_of(verdict)
+        return outline(verdict)
+
+    verdicts = verify(paths, sources, keep)
+    return board_of(verdicts, kept, read_rescored(rescored) if rescored else {})
 
 
 def make_board(
     verdicts: Sequence[Verdict], rescored: Mapping[str, dict[str, Any]] | None = None
 ) -> Board:
-    """Rank verified submissions; see `read_board`."""
-    accepted = [x for x in verdicts if x.accepted]
+    """Rank verified submissions, given whole; see `read_board`."""
+    kept = {x.where: kept_of(x) for x in verdicts if x.accepted}
+    return board_of(verdicts, kept, rescored or {})
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of an accepted submission; see `BoardRow`."""
+
+    group: Group
+    packed: PackedResult
+    figures: dict[str, Figure]
+    happened: dict[str, Happened]
+
+
+def kept_of(verdict: Verdict) -> Kept:
+    """Return what the board needs of an accepted submission."""
+    result, manifest = verdict.result, verdict.manifest
+    assert result is not None
+    assert manifest is not None
+    labels = Judgements(of_judge(verdict.rows, result.settings.judge.name))
+    figures, compared = {}, {}
+    for item in COLUMNS:
+        figure = item.figure(result)
+        if figure is not None:
+            figures[item.key] = figure
+        key = item.compared(result) if item.compared is not None else None
+        if figure is not None and key is not None:
+            outcome, condition, label = key
+            found = labels.by_language(outcome, condition, result.settings.languages, label)
+            compared[item.key] = happened_array(found)
+    return Kept(group_of(result, manifest), pack(result), figures, compared)
+
+
+def board_of(
+    verdicts: Sequence[Verdict],
+    kept: Mapping[str, Kept],
+    rescored: Mapping[str, dict[str, Any]],
+) -> Board:
+    """Rank the accepted among `verdicts`, by what was kept of them."""
     groups: dict[Group, int] = {}
-    rows, labels = [], []
-    for verdict in accepted:
-        assert verdict.result is not None
-        assert verdict.manifest is not None
-        result = verdict.result
-        at = groups.setdefault(group_of(result, verdict.manifest), len(groups))
-        figures = {x.key: found for x in COLUMNS if (found := x.figure(result)) is not None}
-        again = (rescored or {}).get(evidence_key(verdict.manifest))
-        rows.append(
-            BoardRow(Path(verdict.where).name, verdict.manifest, result, at, figures, {}, again)
-        )
-        labels.append(verdict.rows)
+    rows = []
+    for verdict in verdicts:
+        if verdict.accepted:
+            assert verdict.manifest is not None
+            own = kept[verdict.where]
+            rows.append(
+                BoardRow(
+                    folder=Path(verdict.where).name,
+                    manifest=verdict.manifest,
+                    packed=own.packed,
+                    group=groups.setdefault(own.group, len(groups)),
+                    figures=own.figures,
+                    rescored=rescored.get(evidence_key(verdict.manifest)),
+                    happened=own.happened,
+                )
+            )
     for at in range(len(groups)):
-        members = [index for index, row in enumerate(rows) if row.group == at]
-        _rank(rows, labels, members)
+        _rank([row for row in rows if row.group == at])
     return Board(list(groups), rows, read_reference(), [x for x in verdicts if not x.accepted])
 
 
@@ -141,109 +202,30 @@ def group_of(result: Result, manifest: Manifest) -> Group:
     )
 
 
-def _rank(
-    rows: Sequence[BoardRow], labels: Sequence[Sequence[LabelRow]], members: Sequence[int]
-) -> None:
+def _rank(rows: Sequence[BoardRow]) -> None:
     for item in COLUMNS:
-        having = [at for at in members if item.key in rows[at].figures]
-        if having:
-            ranges = _ranges(item, [rows[at] for at in having], [labels[at] for at in having])
-            for at, found in zip(having, ranges, strict=True):
-                rows[at].ranks[item.key] = found
+        having = [row for row in rows if item.key in row.figures]
+        for row, found in zip(having, _ranges(item, having) if having else [], strict=True):
+            row.ranks[item.key] = found
 
 
-def _ranges(
-    item: Column, rows: Sequence[BoardRow], labels: Sequence[Sequence[LabelRow]]
-) -> list[RankRange]:
+def _ranges(item: Column, rows: Sequence[BoardRow]) -> list[RankRange]:
     if item.compared is None:
         low, high = simultaneous([row.figures[item.key] for row in rows])
         return ranges_from_intervals(low, high, higher_is_better=item.higher_is_better)
-    verdicts = []
-    for row, own in zip(rows, labels, strict=True):
-        key = item.compared(row.result)
-        assert key is not None
-        verdicts.append(happened(row.result, own, key))
-    return rank_ranges(as_array(verdicts), higher_is_better=item.higher_is_better)
+    array = as_array([row.happened[item.key] for row in rows])
+    return rank_ranges(array, higher_is_better=item.higher_is_better)
 
 
-def happened(result: Result, rows: Sequence[LabelRow], key: Key) -> dict[str, dict[str, bool]]:
-    """Return by language and prompt id whether an outcome happened, as the first judge says."""
-    outcome, condition, label = key
-    own = [row for row in rows if row.condition == condition and row.label == label]
-    judgements = Judgements(of_judge(to_judgements(own), result.settings.judge.name))
-    return judgements.by_language(outcome, condition, result.settings.languages, label)
-
-
-def as_array(verdicts: Sequence[Mapping[str, Mapping[str, bool]]]) -> np.ndarray[Any, Any]:
-    """Return verdicts of models as (models, prompts, languages), NaN where there is none."""
-    languages = sorted({code for model in verdicts for code in model})
-    ids = sorted({key for model in verdicts for rows in model.values() for key in rows})
-    places = {key: at for at, key in enumerate(ids)}
-    array = np.full((len(verdicts), len(ids), len(languages)), np.nan)
-    for model, own in enumerate(verdicts):
-        for at, code in enumerate(languages):
-            found = own.get(code, {})
-            array[model, [places[key] for key in found], at] = list(found.values())
-    return array
-
-
-def language_ranks(
-    board: Board, labels: Mapping[str, Sequence[LabelRow]], group: int, language: str
-) -> dict[str, RankRange]:
+def language_ranks(board: Board, group: int, language: str) -> dict[str, RankRange]:
     """Return, by folder, the rank range of baseline refusal in one language.
 
     Args:
         board: the board.
-        labels: by folder, the labels of its submission.
         group: index of the group.
         language: one of the group's languages.
     """
-    rows = [row for row in board.rows if row.group == group]
-    verdicts = []
-    for row in rows:
-        own = happened(row.result, labels[row.folder], (Outcome.REFUSED, "baseline", "harmful"))
-        verdicts.append({language: own.get(language, {})})
-    ranges = rank_ranges(as_array(verdicts)) if rows else []
+    rows = [row for row in board.rows if row.group == group and REFUSAL in row.happened]
+    array = as_array([row.happened[REFUSAL].of(language) for row in rows])
+    ranges = rank_ranges(array) if rows else []
     return {row.folder: found for row, found in zip(rows, ranges, strict=True)}
-
-
-def record_rescore(path: Path, verdict: Verdict, found: Rescore) -> None:
-    """Append what asking again showed to the maintainers' record, one JSON object a line.
-
-    It is kept by the digests of the files: once they change, the record is of something else. Keep
-    it outside the submissions' folders, where only maintainers write.
-    """
-    assert verdict.manifest is not None
-    line = {"key": evidence_key(verdict.manifest), "model": verdict.model, **asdict(found)}
-    with io_errors(path):
-        append_lines(path, json.dumps(line).encode() + b"\n")
-
-
-def evidence_key(manifest: Manifest) -> str:
-    """Return what a record of rescoring is kept by: it changes with any file of a submission."""
-    return " ".join(manifest.files[name].sha256 for name in sorted(manifest.files))
-
-
-def read_rescored(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the last record of each submission, by `evidence_key`, unless it says to reject.
-
-    Raises:
-        SubmissionError: the file cannot be read; names the line.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    try:
-        lines = list(whole_lines(path))
-    except OSError as error:
-        raise SubmissionError(f"{path}: cannot be read ({error.strerror}).") from error
-    for number, line in lines:
-        try:
-            item = json.loads(line)
-            clean = not item["faults"] and not item["forged"] and item["n"] > 0
-            found.pop(item["key"], None)
-            if clean and len(item["differing"]) <= item["allowed"]:
-                found[item["key"]] = item
-        except (ValueError, KeyError, TypeError) as error:
-            raise SubmissionError(
-                f"{path}, line {number}: is no record of 'leaderboard verify --rescore'."
-            ) from error
-    return found

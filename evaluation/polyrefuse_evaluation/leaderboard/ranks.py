@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from polyrefuse_evaluation.statistics.clustered import FEW_INFORMATIVE
+from polyrefuse_evaluation.leaderboard.pair_counts import Bools, Pairs, count_pairs
 from polyrefuse_evaluation.statistics.paired import newcombe_bounds
 from polyrefuse_evaluation.statistics.proportions import CONFIDENCE, Array
 
-Bools = NDArray[np.bool_]
+BLOCK = 8192
+"""Pairs whose intervals are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -26,24 +27,6 @@ class RankRange:
 
     best: int
     worst: int
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """All pairs (first, second) of models, first < second, counted language by language.
-
-    Attributes:
-        first: index of one model, (pairs,).
-        second: index of the other, (pairs,).
-        counts: prompts on which it happened to both, the first only, the second only, neither:
-            (4, pairs, languages).
-        correlation: between languages, (pairs,).
-    """
-
-    first: NDArray[np.intp]
-    second: NDArray[np.intp]
-    counts: Array
-    correlation: Array
 
 
 def rank_ranges(
@@ -93,57 +76,42 @@ def higher(happened: Array, confidence: float = CONFIDENCE) -> Bools:
     if models < 2:
         return above
     pairs = count_pairs(happened)
-    told = np.zeros(len(pairs.first), dtype=bool)
-    while True:
-        level = (1 - confidence) / max(1, len(told) - int(told.sum()))
-        low, high = pair_intervals(pairs, 1 - level)
-        now = (low > 0) | (high < 0)
-        if not np.any(now & ~told):
-            break
-        told |= now
-    second_above = told & (low + high > 0)
+    sides = told_apart(pairs, confidence)
+    second_above, first_above = sides > 0, sides < 0
     above[pairs.second[second_above], pairs.first[second_above]] = True
-    first_above = told & ~second_above
     above[pairs.first[first_above], pairs.second[first_above]] = True
     return above
 
 
-def count_pairs(happened: Array) -> Pairs:
-    """Count every pair of models; see `Pairs`."""
-    models = len(happened)
-    counts, correlations = [], []
-    for at in range(models - 1):
-        one, others = happened[at][None], happened[at + 1 :]
-        judged = ~(np.isnan(one) | np.isnan(others))
-        first, second = judged & (one == 1), judged & (others == 1)
-        both = (first & second).sum(1)
-        table = np.stack(
-            [both, first.sum(1) - both, second.sum(1) - both, (judged & ~first & ~second).sum(1)]
-        ).astype(float)
-        counts.append(table)
-        difference = second.astype(np.int8) - first.astype(np.int8)
-        correlations.append(_correlation(difference, judged, table))
-    first_index, second_index = np.triu_indices(models, 1)
-    return Pairs(
-        first_index, second_index, np.concatenate(counts, axis=1), np.concatenate(correlations)
-    )
+def told_apart(pairs: Pairs, confidence: float = CONFIDENCE) -> NDArray[np.int8]:
+    """Return 1 where the second is surely above, -1 where the first is, else 0: (pairs,).
+
+    Holm's level, (1 - confidence) / (pairs not told apart yet), rises with every pair told apart,
+    up to what would be left if all that may still be told apart were. A pair that is not told apart
+    at that level never is, so that each round asks about fewer pairs.
+    """
+    sides = np.zeros(len(pairs.first), dtype=np.int8)
+    open_, never = np.arange(len(sides)), 0
+    while len(open_):
+        found = _sides(pairs, open_, (1 - confidence) / (len(open_) + never))
+        sides[open_] = found
+        if not found.any():
+            break
+        open_ = open_[found == 0]
+        kept = _sides(pairs, open_, (1 - confidence) / max(1, never)) != 0
+        never += int((~kept).sum())
+        open_ = open_[kept]
+    return sides
 
 
-def _correlation(difference: NDArray[np.int8], judged: Bools, table: Array) -> Array:
-    """Return rho of each pair, as `statistics.clustered` has it, without drawing samples."""
-    n = np.maximum(table.sum(0), 1)
-    estimates = (table[2] - table[1]) / n
-    parts = np.where(judged, (difference - estimates[:, None]) / n[:, None], 0.0)
-    variances = np.einsum("kpl,kpl->kl", parts, parts)
-    total = np.square(parts.sum(2)).sum(1)
-    alone, together = variances.sum(1), np.square(np.sqrt(variances).sum(1))
-    spread = together - alone
-    wide = spread > 1e-9 * together
-    rho = np.where(wide, (total - alone) / np.where(wide, spread, 1.0), 1.0)
-    median = np.where(table[2] > n / 2, 1, np.where(table[1] > n / 2, -1, 0))
-    departs = (judged & (difference != median[:, None])).any(2).sum(1)
-    trust = 1 - np.exp(-departs / FEW_INFORMATIVE)
-    return np.asarray(1 - trust + trust * np.clip(rho, 0.0, 1.0))
+def _sides(pairs: Pairs, chosen: NDArray[np.intp], level: float) -> NDArray[np.int8]:
+    """Return, of the chosen pairs, on which side of 0 the interval at 1 - level lies."""
+    sides = np.zeros(len(chosen), dtype=np.int8)
+    for start in range(0, len(chosen), BLOCK):
+        block = slice(start, start + BLOCK)
+        low, high = pair_intervals(pairs.take(chosen[block]), 1 - level)
+        sides[block] = (low > 0).astype(np.int8) - (high < 0)
+    return sides
 
 
 def pair_intervals(pairs: Pairs, confidence: float) -> tuple[Array, Array]:
@@ -151,7 +119,7 @@ def pair_intervals(pairs: Pairs, confidence: float) -> tuple[Array, Array]:
 
     Models that share no prompt can differ by anything: -1 to 1.
     """
-    both, first, second, neither = pairs.counts
+    both, first, second, neither = pairs.counts.astype(float)
     n = both + first + second + neither
     shared = n > 0
     estimates = np.where(shared, (second - first) / np.maximum(n, 1), 0.0)

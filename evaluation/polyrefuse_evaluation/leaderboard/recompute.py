@@ -7,7 +7,7 @@ from polyrefuse.calibration_schema import CalibrationError
 from polyrefuse.results import Result
 from polyrefuse_evaluation.calibration import attach_calibration
 from polyrefuse_evaluation.derived_figures import figures_of
-from polyrefuse_evaluation.leaderboard.labels import LabelRow, to_judgements
+from polyrefuse_evaluation.leaderboard.labels import LabelRow
 from polyrefuse_evaluation.leaderboard.problems import Problem, shown
 from polyrefuse_evaluation.leaderboard.schema import RESULT
 from polyrefuse_evaluation.prompt_sets import PromptSets
@@ -37,7 +37,7 @@ def recompute(
         ValueError: the labels are none that figures can be made of.
     """
     figures = figures_of(
-        to_judgements(rows),
+        rows,
         result.settings,
         tested=[item.language for item in result.directions if item.rung != NO_DIRECTION],
         seed=result.settings.seed,

@@ -224,12 +224,12 @@ def run_labels(run_dir: Path, result: Result) -> list[LabelRow]:
     run = RunDirectory(run_dir)
     digests = {
         (row.condition, row.language, row.id): row.sha256
-        for row in run.read(COMPLETIONS, CompletionRecord)
+        for row in run.scan(COMPLETIONS, CompletionRecord)
     }
     judges = {judge.name: at for at, judge in enumerate(result.settings.judges)}
     conditions = {name: at for at, name in enumerate(result.conditions)}
     languages = {code: at for at, code in enumerate(result.settings.languages)}
-    rows = [_label(run_dir, row, digests) for row in run.read(JUDGEMENTS, JudgementRecord)]
+    rows = [_label(run_dir, row, digests) for row in run.scan(JUDGEMENTS, JudgementRecord)]
     known = [row for row in rows if row.judge in judges and row.condition in conditions]
     if len(known) < len(rows):
         raise SubmissionError(

@@ -4,7 +4,8 @@ Needs no torch and runs nothing that a submission brings. What it cannot see is 
 labels, digests and figures all agree: that takes the model (`rescore`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from polyrefuse_evaluation.leaderboard.check_labels import label_problems
 from polyrefuse_evaluation.leaderboard.check_prompts import find_prompts, prompt_problems
 from polyrefuse_evaluation.leaderboard.check_records import oversized, record_problems
 from polyrefuse_evaluation.leaderboard.check_text import text_problems
-from polyrefuse_evaluation.leaderboard.duplicates import duplicate_problems
+from polyrefuse_evaluation.leaderboard.duplicates import Entry, duplicate_problems
 from polyrefuse_evaluation.leaderboard.labels import LabelRow, read_labels
 from polyrefuse_evaluation.leaderboard.problems import Problem, cap, shown
 from polyrefuse_evaluation.leaderboard.reading import parse, read_folder, too_large
@@ -30,6 +31,7 @@ from polyrefuse_evaluation.leaderboard.schema import (
     file_record,
 )
 from polyrefuse_evaluation.leaderboard.sources import SAMPLE_SOURCE, Source
+from polyrefuse_evaluation.progress import progress_bar
 from polyrefuse_evaluation.prompt_sets import PromptSets
 
 
@@ -65,26 +67,68 @@ class Verdict:
         return shown(name, 100)
 
 
-def verify(paths: Sequence[Path], sources: Sequence[Source] = (SAMPLE_SOURCE,)) -> list[Verdict]:
+HEAVY = ("cells", "differences", "comparisons", "findings", "second_opinions", "agreement")
+"""Fields of a result that `outline` empties."""
+
+
+def whole(verdict: Verdict) -> Verdict:
+    """Keep everything of a verdict: its labels and prompts take megabytes."""
+    return verdict
+
+
+def outline(verdict: Verdict) -> Verdict:
+    """Keep what a summary shows of a verdict: problems, manifest, settings, averages."""
+    result = verdict.result
+    if result is not None:
+        result = result.model_copy(update={name: [] for name in HEAVY})
+    return replace(verdict, result=result, rows=[], sets=None)
+
+
+def verify(
+    paths: Sequence[Path],
+    sources: Sequence[Source] = (SAMPLE_SOURCE,),
+    keep: Callable[[Verdict], Verdict] = whole,
+) -> list[Verdict]:
     """Verify the submissions that `paths` name, each by itself and beside the others.
 
     Args:
         paths: submissions (a folder, or one of its files), or folders of submissions.
         sources: the pinned datasets.
+        keep: what to keep of each verdict; `outline` lets thousands fit into memory. It is called
+            before submissions are compared with each other.
 
     Raises:
         PolyRefuseError: a path does not exist, or holds no submission.
     """
-    verdicts = []
-    for folder in find_submissions(paths):
-        contents, problems = read_folder(folder)
-        verdict = verify_files(folder.name, contents, sources)
-        seen = {(problem.kind, problem.where) for problem in problems}
-        more = [x for x in verdict.problems if (x.kind, x.where) not in seen]
-        verdicts.append(replace(verdict, where=str(folder), problems=[*problems, *more]))
-    entries = [(x.where, x.result, x.rows) for x in verdicts if x.result is not None and x.rows]
-    doubled = duplicate_problems(entries)
+    verdicts: list[Verdict] = []
+
+    def entries() -> Iterator[Entry]:
+        folders = find_submissions(paths)
+        with (
+            progress_bar("Verifying", len(folders)) if folders[1:] else nullcontext(int) as advance
+        ):
+            for folder in folders:
+                verdict = verify_folder(folder, sources)
+                verdicts.append(keep(verdict))
+                if verdict.result is not None and verdict.rows:
+                    yield verdict.where, verdict.result, verdict.rows
+                advance(1)
+
+    doubled = duplicate_problems(entries())
     return [replace(x, problems=cap([*x.problems, *doubled.get(x.where, [])])) for x in verdicts]
+
+
+def verify_folder(folder: Path, sources: Sequence[Source]) -> Verdict:
+    """Verify one submission by itself; one that cannot be read is rejected, too."""
+    try:
+        contents, problems = read_folder(folder)
+    except OSError as error:
+        unreadable = Problem("file", folder.name, f"cannot be read ({error.strerror or error})")
+        return Verdict(str(folder), [unreadable])
+    verdict = verify_files(folder.name, contents, sources)
+    seen = {(problem.kind, problem.where) for problem in problems}
+    more = [x for x in verdict.problems if (x.kind, x.where) not in seen]
+    return replace(verdict, where=str(folder), problems=[*problems, *more])
 
 
 def find_submissions(paths: Sequence[Path]) -> list[Path]:
@@ -117,9 +161,12 @@ def find_submissions(paths: Sequence[Path]) -> list[Path]:
 
 
 def _looks_like_one(folder: Path) -> bool:
-    return not folder.name.startswith(".") and any(
-        (folder / name).is_file() or (folder / name).is_symlink() for name in FILES
-    )
+    if folder.name.startswith("."):
+        return False
+    try:
+        return any((folder / name).is_file() or (folder / name).is_symlink() for name in FILES)
+    except OSError:  # not for us to look into: reading it says so, and the others go on
+        return True
 
 
 def verify_files(

@@ -15,12 +15,13 @@ and likewise above, with rho the average correlation between languages that make
 the mean what the bootstrap found. Where few prompts tell anything, rho is drawn towards 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import exp
 
 import numpy as np
+from numpy.typing import NDArray
 
 from polyrefuse_evaluation.statistics.paired import RESAMPLES, compare_paired
 from polyrefuse_evaluation.statistics.proportions import CONFIDENCE, Array, wilson_bounds
@@ -30,6 +31,9 @@ RELIABLE_PROMPTS = 100
 
 FEW_INFORMATIVE = 8.0
 """Prompts answered otherwise than most, of which so many outweigh the assumption rho = 1."""
+
+MOST_KEPT = 2_000
+"""Prompts above which samples are kept as bytes: 2 kB a prompt instead of 16."""
 
 Values = Mapping[str, Mapping[str, float]]
 """By prompt id and language, a value in [0, 1] (rates) or [-1, 1] (differences)."""
@@ -131,7 +135,9 @@ def _matrix(values: Values) -> Array:
 def _combine(matrix: Array, low: Array, high: Array, seed: int, resamples: int) -> LanguageAverage:
     estimates = np.nanmean(matrix, axis=0)
     departs = np.nan_to_num(np.abs(matrix - np.nanmedian(matrix, axis=0))) > 0
-    rates = bootstrap_rates(matrix, seed, resamples)
+    # One language goes together with none: nothing is drawn.
+    alone = matrix.shape[1] == 1
+    rates = np.zeros((1, 1)) if alone else bootstrap_rates(matrix, seed, resamples)
     rho = _average_correlation(rates, int(departs.any(axis=1).sum()))
     mean = float(estimates.mean())
     return LanguageAverage(
@@ -146,15 +152,30 @@ def _combine(matrix: Array, low: Array, high: Array, seed: int, resamples: int) 
 
 
 @lru_cache(maxsize=4)
-def resample_counts(prompts: int, seed: int, resamples: int) -> Array:
+def resample_counts(
+    prompts: int, seed: int, resamples: int
+) -> NDArray[np.float64] | NDArray[np.uint8]:
     """Return how often each prompt is drawn in each bootstrap sample: (resamples, prompts).
 
     Averages over the same prompts with one seed share their samples.
     """
     rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(prompts, np.full(prompts, 1 / prompts), size=resamples).astype(float)
+    shares = np.full(prompts, 1 / prompts)
+    drawn = np.empty((resamples, prompts), dtype=np.uint8 if prompts > MOST_KEPT else float)
+    for block in _blocks(resamples, prompts):
+        found = rng.multinomial(prompts, shares, size=block.stop - block.start)
+        if found.max() > np.iinfo(np.uint8).max:  # of 20,000 samples of a million, none is above 12
+            raise OverflowError(f"a prompt was drawn {found.max()} times in one sample")
+        drawn[block] = found
     drawn.flags.writeable = False
     return drawn
+
+
+def _blocks(resamples: int, prompts: int) -> Iterator[slice]:
+    """Yield slices of samples that are worked on at once: about 16 MB of numbers."""
+    step = max(1, 2**21 // prompts)
+    for start in range(0, resamples, step):
+        yield slice(start, min(start + step, resamples))
 
 
 def bootstrap_rates(matrix: Array, seed: int, resamples: int) -> Array:
@@ -164,9 +185,13 @@ def bootstrap_rates(matrix: Array, seed: int, resamples: int) -> Array:
     """
     drawn = resample_counts(len(matrix), seed, resamples)
     answered = (~np.isnan(matrix)).astype(float)
-    # Not `@`: on a busy machine the threads of a BLAS take 20 times as long over so little.
-    totals = np.einsum("ri,il->rl", drawn, np.nan_to_num(matrix))
-    sizes = np.einsum("ri,il->rl", drawn, answered)
+    values = np.nan_to_num(matrix)
+    totals, sizes = (np.empty((len(drawn), matrix.shape[1])) for _ in range(2))
+    for block in _blocks(*drawn.shape):
+        counts = drawn[block].astype(float, copy=False)
+        # Not `@`: on a busy machine the threads of a BLAS take 20 times as long over so little.
+        totals[block] = np.einsum("ri,il->rl", counts, values)
+        sizes[block] = np.einsum("ri,il->rl", counts, answered)
     return np.asarray(
         np.where(sizes > 0, totals / np.maximum(sizes, 1), np.nanmean(matrix, axis=0))
     )

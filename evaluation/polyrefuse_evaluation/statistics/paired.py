@@ -6,6 +6,7 @@ whether something happened, by prompt id.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -160,7 +161,13 @@ def mcnemar_exact(counts: PairedCounts) -> float:
     """
     if counts.discordant == 0:
         return 1.0
-    return float(binomtest(counts.only_after, counts.discordant, 0.5).pvalue)
+    return _sign_test(counts.only_after, counts.discordant)
+
+
+@lru_cache(maxsize=4096)
+def _sign_test(happened: int, n: int) -> float:
+    """A thousand submissions ask for the same few counts."""
+    return float(binomtest(happened, n, 0.5).pvalue)
 
 
 def paired_bootstrap(

@@ -47,6 +47,7 @@ def mcnemar_power(n: int, difference: float, background: float = 0.0, alpha: flo
     return float(binom.pmf(discordant, n, min(share, 1.0)) @ found)
 
 
+@lru_cache(maxsize=1024)
 def minimal_detectable_difference(
     n: int, background: float = 0.0, alpha: float = 0.05, power: float = 0.8
 ) -> float | None:

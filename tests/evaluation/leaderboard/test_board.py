@@ -7,18 +7,13 @@ from pathlib import Path
 import pytest
 
 from polyrefuse.outcomes import Outcome
-from polyrefuse_evaluation.leaderboard.board import (
-    evidence_key,
-    language_ranks,
-    read_board,
-    read_rescored,
-    record_rescore,
-)
+from polyrefuse_evaluation.leaderboard.board import language_ranks, read_board
 from polyrefuse_evaluation.leaderboard.columns import COLUMNS, column
 from polyrefuse_evaluation.leaderboard.problems import SubmissionError
 from polyrefuse_evaluation.leaderboard.ranks import RankRange
 from polyrefuse_evaluation.leaderboard.reference import STATUS, read_reference
 from polyrefuse_evaluation.leaderboard.rescore import Rescore
+from polyrefuse_evaluation.leaderboard.rescored import evidence_key, read_rescored, record_rescore
 from polyrefuse_evaluation.leaderboard.submission import make_submission
 from polyrefuse_evaluation.leaderboard.verify import verify
 from tests.evaluation.leaderboard.conftest import digest, fake_run
@@ -82,9 +77,8 @@ def test_a_rejected_submission_is_listed_and_not_ranked(results, forgery, tmp_pa
 
 def test_a_language_has_ranks_of_its_own(results):
     board = read_board([results])
-    labels = {Path(x.where).name: x.rows for x in verify([results])}
     group = next(row.group for row in board.rows if row.manifest.model == "org/one")
-    assert set(language_ranks(board, labels, group, "de").values()) == {RankRange(1, 2)}
+    assert set(language_ranks(board, group, "de").values()) == {RankRange(1, 2)}
 
 
 def test_the_worst_language_and_the_gap_have_intervals_for_all_languages_at_once(forgery, tmp_path):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from polyrefuse_evaluation.leaderboard.columns import Figure, simultaneous
+from polyrefuse_evaluation.leaderboard.pair_counts import count_pairs
 from polyrefuse_evaluation.leaderboard.ranks import (
     RankRange,
-    count_pairs,
     higher,
     pair_intervals,
     ranges_from_intervals,

@@ -2,8 +2,8 @@
 
 import pytest
 
+from benchmarks.synthetic_board import many_rows, synthetic_board
 from polyrefuse_evaluation.leaderboard.site.build import main_files, write_site
-from tests.evaluation.leaderboard_site.synthetic import many_rows, synthetic_board
 from tests.support.browser import chromium, serve
 
 LANGUAGES = ["ar", "en", "th", "yo"]
@@ -22,14 +22,14 @@ def browser(downloads):
 
 @pytest.fixture(scope="session")
 def invented():
-    """Return (board, labels) of five invented models and a self-test."""
+    """Return the board of five invented models and a self-test."""
     return synthetic_board(6, languages=LANGUAGES, limit=8)
 
 
 @pytest.fixture(scope="session")
 def invented_site(invented, tmp_path_factory):
     out = tmp_path_factory.mktemp("invented") / "site"
-    write_site(*invented, out)
+    write_site(invented, out)
     with serve(out) as address:
         yield address
 
@@ -38,7 +38,7 @@ def invented_site(invented, tmp_path_factory):
 def large_site(tmp_path_factory):
     """500 models x 14 languages: the files that the pages of ranking and heatmap need."""
     out = tmp_path_factory.mktemp("large")
-    board, _ = synthetic_board(2, limit=2)
+    board = synthetic_board(2, limit=2)
     wanted = ("index.html", "assets/")
     for name, text in main_files(many_rows(board, 500)):
         if name.startswith(wanted):

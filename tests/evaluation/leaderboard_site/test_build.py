@@ -11,14 +11,20 @@ from html.parser import HTMLParser
 
 import pytest
 
+from benchmarks.synthetic_board import HOSTILE, spoil
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse_evaluation.leaderboard.board import read_board
 from polyrefuse_evaluation.leaderboard.reference import STATUS
 from polyrefuse_evaluation.leaderboard.site import data
-from polyrefuse_evaluation.leaderboard.site.build import ASSETS, MARKER, site_files, write_site
+from polyrefuse_evaluation.leaderboard.site.build import (
+    ASSETS,
+    MARKER,
+    site_files,
+    site_pieces,
+    write_site,
+)
 from polyrefuse_evaluation.leaderboard.submission import make_submission
 from tests.evaluation.leaderboard.conftest import fake_run
-from tests.evaluation.leaderboard_site.synthetic import HOSTILE, spoil
 
 ELEMENTS = {"script", "link", "img", "iframe", "object", "embed", "video", "audio", "source"}
 
@@ -37,12 +43,12 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def files(invented):
-    return dict(site_files(*invented))
+    return dict(site_files(invented))
 
 
 @pytest.fixture(scope="module")
 def spoilt(invented):
-    return dict(site_files(spoil(invented[0]), {}))
+    return dict(site_files(spoil(invented)))
 
 
 def pages(files) -> dict[str, str]:
@@ -50,7 +56,7 @@ def pages(files) -> dict[str, str]:
 
 
 def test_every_model_and_language_has_a_page(invented, files):
-    board, _ = invented
+    board = invented
     for row in board.rows:
         page = files[f"models/{row.folder}.html"]
         for part in ("What became of each response", "The directions", "How to reproduce"):
@@ -142,7 +148,21 @@ def test_it_is_a_static_space_with_the_library_s_licence(files):
 
 
 def test_the_same_board_gives_the_same_bytes(invented, files):
-    assert dict(site_files(*invented)) == files
+    assert dict(site_files(invented)) == files
+
+
+def test_what_is_written_model_by_model_is_one_file(invented, files, tmp_path):
+    text = files["data/results.json"]
+    assert json.dumps(json.loads(text), ensure_ascii=False) + "\n" == text
+    lines = list(csv.reader(io.StringIO(files["data/cells.csv"])))
+    cells = sum(len(row.result.cells) for row in invented.rows)
+    assert len(lines) == 1 + cells
+    assert {len(line) for line in lines} == {len(lines[0])}
+    write_site(invented, tmp_path / "site")
+    for name in ("data/results.json", "data/cells.csv"):
+        assert (tmp_path / "site" / name).read_text(encoding="utf-8") == files[name]
+        pieces = [list(found) for path, found in site_pieces(invented) if path == name]
+        assert max(map(len, pieces[0])) < len(files[name]) / 3, "no piece is the whole"
 
 
 def test_building_needs_no_model_library():
@@ -163,24 +183,24 @@ import polyrefuse_evaluation.leaderboard.site.build
 
 def test_only_a_site_is_written_over(invented, tmp_path):
     out = tmp_path / "site"
-    write_site(*invented, out)
+    write_site(invented, out)
     (out / "stale.html").write_text("old", encoding="utf-8")
-    write_site(*invented, out)
+    write_site(invented, out)
     assert not (out / "stale.html").exists()
     (out / MARKER).unlink()
     with pytest.raises(PolyRefuseError, match="no leaderboard site"):
-        write_site(*invented, out)
+        write_site(invented, out)
     (tmp_path / "link").symlink_to(out)
     with pytest.raises(PolyRefuseError, match="no folder"):
-        write_site(*invented, tmp_path / "link")
+        write_site(invented, tmp_path / "link")
 
 
 def test_a_folder_name_that_is_no_page_name_is_refused(invented):
-    board, labels = invented
+    board = invented
     for name in ("../x", "a/b", ".hidden", "a\nb", ""):
         rows = [replace(board.rows[0], folder=name)]
         with pytest.raises(PolyRefuseError, match="no name for a page"):
-            dict(site_files(replace(board, rows=rows), labels))
+            dict(site_files(replace(board, rows=rows)))
 
 
 def test_the_command_builds_and_leaves_out_what_is_rejected(tmp_path, capsys, monkeypatch):

@@ -188,3 +188,36 @@ def test_nothing_to_average_is_refused():
         average_difference({"en": {"a": True}}, {"en": {"b": True}}, seed=0)
     with pytest.raises(ValueError, match=r"\[0, 1\]"):
         average_over_languages({"a": {"en": 1.5}}, seed=0)
+
+
+@pytest.mark.parametrize("prompts", [40, 2500])
+def test_samples_drawn_in_blocks_and_kept_as_bytes_are_those_drawn_at_once(prompts):
+    """Above `MOST_KEPT` prompts counts are bytes: neither that nor the blocks change a bit."""
+    rng = np.random.default_rng(3)
+    matrix = (rng.random((prompts, 3)) < 0.7).astype(float)
+    matrix[rng.random(matrix.shape) < 0.02] = np.nan
+    drawn = np.random.default_rng(1).multinomial(prompts, np.full(prompts, 1 / prompts), size=300)
+    kept = clustered.resample_counts(prompts, 1, 300)
+    assert np.array_equal(kept, drawn)
+    assert kept.itemsize == (1 if prompts > clustered.MOST_KEPT else 8)
+    answered = (~np.isnan(matrix)).astype(float)
+    totals = np.einsum("ri,il->rl", drawn.astype(float), np.nan_to_num(matrix))
+    sizes = np.einsum("ri,il->rl", drawn.astype(float), answered)
+    assert np.array_equal(clustered.bootstrap_rates(matrix, 1, 300), totals / sizes)
+    other = clustered.bootstrap_rates(matrix, 2, 300)
+    assert not np.array_equal(other, totals / sizes), "the mutation: blocks with seeds of their own"
+
+
+def test_one_language_needs_no_samples(monkeypatch):
+    matrix = (np.random.default_rng(0).random((50, 1)) < 0.8).astype(float)
+    found = clustered.average_matrix(matrix, seed=0)
+    rates = clustered.bootstrap_rates(matrix, 0, 2000)
+    assert found.correlation == clustered._average_correlation(rates, int((matrix == 0).sum()))
+
+    def refuse(*_):
+        raise AssertionError("samples were drawn")
+
+    monkeypatch.setattr(clustered, "bootstrap_rates", refuse)
+    assert clustered.average_matrix(matrix, seed=0) == found
+    with pytest.raises(AssertionError, match="drawn"):
+        clustered.average_matrix(np.hstack([matrix, matrix]), seed=0)

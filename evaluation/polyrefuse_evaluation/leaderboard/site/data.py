@@ -99,7 +99,8 @@ def group_title(group: Group) -> str:
 
 def row_data(row: BoardRow, group: Group) -> dict[str, Any]:
     """Return one model: names, figures with ranks, and cells in the group's language order."""
-    model = row.result.model
+    result = row.result
+    model = result.model
     return {
         "folder": row.folder,
         "model": row.manifest.model,
@@ -112,10 +113,9 @@ def row_data(row: BoardRow, group: Group) -> dict[str, Any]:
         "group": row.group,
         "rescored": None if row.rescored is None else row.rescored["n"],
         "figures": {key: figure_data(row, key) for key in row.figures},
-        "after": ablated_name(row.result),
+        "after": ablated_name(result),
         "cells": {
-            key: [cell_data(row.result, code, key) for code in group.languages]
-            for key, *_ in MEASURES
+            key: [cell_data(result, code, key) for code in group.languages] for key, *_ in MEASURES
         },
     }
 

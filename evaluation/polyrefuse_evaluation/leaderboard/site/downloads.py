@@ -7,7 +7,7 @@ apostrophe; verification lets none through, and this does not rely on it.
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -63,13 +63,14 @@ def ranking_csv(board: Board) -> str:
     return _write([*MODEL, *GROUP, "group", *heads], lines)
 
 
-def cells_csv(board: Board) -> str:
-    """Return one line a model, language, condition and label: counts, rates and intervals."""
+def cells_csv(board: Board) -> Iterator[str]:
+    """Yield, model by model, a line for each language, condition and label: counts and rates."""
     heads = ["language", "condition", "label", "n", *Outcome]
     heads += [f"{rate}{end}" for rate in RATES for end in ("", "_low", "_high")]
-    lines = []
+    yield _write([*MODEL, *GROUP, "group", *heads], [])
     for row in by_refusal(board.rows):
         common = _common(row, board.groups[row.group])
+        lines = []
         for cell in row.result.cells:
             values: list[Any] = [cell.language, cell.condition, cell.label, cell.n]
             values += [cell.counts.get(outcome, 0) for outcome in Outcome]
@@ -77,7 +78,7 @@ def cells_csv(board: Board) -> str:
                 rate = getattr(cell, name)
                 values += [rate.value, rate.low, rate.high]
             lines.append([*common, *values])
-    return _write([*MODEL, *GROUP, "group", *heads], lines)
+        yield _write(None, lines)
 
 
 def reference_csv(reference: ReferenceRows) -> str:
@@ -87,26 +88,26 @@ def reference_csv(reference: ReferenceRows) -> str:
     return _write(heads, [[*row.values(), reference.source.url] for row in rows])
 
 
-def results_json(board: Board) -> str:
-    """Return groups, models with figures, ranks and what pages show, and the published figures."""
-    data = {
-        "polyrefuse": __version__,
-        "groups": [asdict(group) for group in board.groups],
-        "models": [
-            {
-                "folder": row.folder,
-                "group": row.group,
-                "figures": {key: asdict(x) for key, x in row.figures.items()},
-                "ranks": {key: asdict(x) for key, x in row.ranks.items()},
-                "rescored": row.rescored,
-                "manifest": row.manifest.model_dump(mode="json"),
-                "result": row.result.model_dump(mode="json", include=SHOWN),
-            }
-            for row in board.rows
-        ],
-        "reference": asdict(board.reference),
-    }
-    return json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n"
+def results_json(board: Board) -> Iterator[str]:
+    """Yield, model by model, groups, figures, ranks, what pages show, and published figures."""
+    groups = [asdict(group) for group in board.groups]
+    yield f'{{"polyrefuse": {_json(__version__)}, "groups": {_json(groups)}, "models": ['
+    for at, row in enumerate(board.rows):
+        model = {
+            "folder": row.folder,
+            "group": row.group,
+            "figures": {key: asdict(x) for key, x in row.figures.items()},
+            "ranks": {key: asdict(x) for key, x in row.ranks.items()},
+            "rescored": row.rescored,
+            "manifest": row.manifest.model_dump(mode="json"),
+            "result": row.result.model_dump(mode="json", include=SHOWN),
+        }
+        yield (", " if at else "") + _json(model)
+    yield f'], "reference": {_json(asdict(board.reference))}}}\n'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def citation_bib(reference: ReferenceRows) -> str:
@@ -144,10 +145,11 @@ def _figure(row: BoardRow, key: str) -> list[Any]:
     return [*values, *places, None if figure is None else figure.language]
 
 
-def _write(heads: Iterable[str], lines: Sequence[Sequence[Any]]) -> str:
+def _write(heads: Iterable[str] | None, lines: Sequence[Sequence[Any]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(heads)
+    if heads is not None:
+        writer.writerow(heads)
     writer.writerows([[_plain(value) for value in line] for line in lines])
     return stream.getvalue()
 

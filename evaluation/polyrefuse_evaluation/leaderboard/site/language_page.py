@@ -3,13 +3,11 @@
 Knows nothing of HTML.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from polyrefuse.outcomes import Outcome
-from polyrefuse.results import Rate
+from polyrefuse.results import Rate, Result
 from polyrefuse_evaluation.leaderboard.board import Board, BoardRow, Group, language_ranks
-from polyrefuse_evaluation.leaderboard.labels import LabelRow
 from polyrefuse_evaluation.leaderboard.ranks import RankRange
 from polyrefuse_evaluation.leaderboard.reference import ReferenceRow
 from polyrefuse_evaluation.leaderboard.site.data import MEASURES, find_cell, outcome_of
@@ -21,7 +19,7 @@ class LanguageLine:
 
     row: BoardRow
     rank: RankRange | None
-    rates: tuple[Rate | None, ...]
+    rates: "Rates"
 
 
 @dataclass(frozen=True)
@@ -32,31 +30,43 @@ class LanguageGroup:
     lines: list[LanguageLine]
 
 
-def language_groups(
-    board: Board, labels: Mapping[str, Sequence[LabelRow]], language: str
-) -> list[LanguageGroup]:
+Rates = tuple[Rate | None, ...]
+RatesOf = dict[str, dict[str, Rates]]
+"""By folder and language, the rates of `MEASURES`."""
+
+
+def rates_of(board: Board) -> RatesOf:
+    """Return the rates that the pages of all languages show, in one pass over the results."""
+    found: RatesOf = {}
+    for row in board.rows:
+        result = row.result
+        codes = board.groups[row.group].languages
+        found[row.folder] = {code: _rates(result, code) for code in codes}
+    return found
+
+
+def language_groups(board: Board, rates: RatesOf, language: str) -> list[LanguageGroup]:
     """Return the groups that have a language; self-tests last.
 
     Args:
-        board: the board.
-        labels: by folder, the labels of its submission; rows without are shown without rank.
+        board: the board; rows without labels are shown without rank.
+        rates: see `rates_of`.
         language: ISO 639-1 code.
     """
     found = []
     for at, group in enumerate(board.groups):
         rows = [row for row in board.rows if row.group == at]
         if language in group.languages and rows:
-            known = all(row.folder in labels for row in rows)
-            ranks = language_ranks(board, labels, at, language) if known else {}
-            lines = [LanguageLine(x, ranks.get(x.folder), _rates(x, language)) for x in rows]
+            ranks = language_ranks(board, at, language)
+            lines = [LanguageLine(x, ranks.get(x.folder), rates[x.folder][language]) for x in rows]
             found.append(LanguageGroup(group, sorted(lines, key=_order)))
     return sorted(found, key=lambda item: item.group.self_test)
 
 
-def _rates(row: BoardRow, language: str) -> tuple[Rate | None, ...]:
+def _rates(result: Result, language: str) -> Rates:
     rates = []
     for key, *_ in MEASURES:
-        cell = find_cell(row.result, language, key)
+        cell = find_cell(result, language, key)
         refused = outcome_of(key) is Outcome.REFUSED
         rates.append(None if cell is None else cell.refusal if refused else cell.compliance)
     return tuple(rates)

@@ -32,12 +32,11 @@ class FigureLine:
 
 def figure_lines(board: Board, row: BoardRow) -> list[FigureLine]:
     """Return the columns that the model has a figure for, with its places in its group."""
-    members = [other for other in board.rows if other.group == row.group]
     lines = []
     for item in COLUMNS:
         figure = row.figures.get(item.key)
         if figure is not None:
-            of = sum(item.key in other.figures for other in members)
+            of = board.having[row.group, item.key]
             note = language_of(figure.language).name if figure.language else ""
             if item.key == "compliance_after_ablation":
                 note = f"{ablated_name(row.result)} direction"
@@ -65,7 +64,8 @@ def size_text(parameters: int | None) -> str:
 
 def commands(row: BoardRow) -> list[str]:
     """Return the commands that repeat the evaluation and check the submission against it."""
-    return [_evaluate(row.result, row.folder), *_check(row)]
+    result = row.result
+    return [_evaluate(result, row.folder), *_check(result, row.folder)]
 
 
 def _evaluate(result: Result, folder: str) -> str:
@@ -90,9 +90,9 @@ def _evaluate(result: Result, folder: str) -> str:
     return shlex.join([*words, "--out", f"runs/{folder}"])
 
 
-def _check(row: BoardRow) -> list[str]:
-    verify = ["polyrefuse", "leaderboard", "verify", f"results/{row.folder}"]
+def _check(result: Result, folder: str) -> list[str]:
+    verify = ["polyrefuse", "leaderboard", "verify", f"results/{folder}"]
     lines = [shlex.join(verify)]
-    if row.result.model.endpoint is None:
+    if result.model.endpoint is None:
         lines.append(shlex.join([*verify, "--rescore", str(RESCORE)]))
     return lines

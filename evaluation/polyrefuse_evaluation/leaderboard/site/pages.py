@@ -3,7 +3,6 @@
 The pages load style and scripts of their own folder only; their policy forbids anything else.
 """
 
-from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from polyrefuse.outcomes import Outcome
 from polyrefuse.results import BASELINE
 from polyrefuse_evaluation.leaderboard.board import Board, BoardRow
 from polyrefuse_evaluation.leaderboard.columns import COLUMNS
-from polyrefuse_evaluation.leaderboard.labels import LabelRow
 from polyrefuse_evaluation.leaderboard.site import data, language_page, model_page
 from polyrefuse_evaluation.report import (
     cell_tables,
@@ -92,14 +90,14 @@ def model_html(board: Board, row: BoardRow) -> str:
     )
 
 
-def language_html(board: Board, labels: Mapping[str, Sequence[LabelRow]], language: str) -> str:
+def language_html(board: Board, rates: language_page.RatesOf, language: str) -> str:
     """Return a language's page."""
     return _render(
         "language.html.j2",
         "../",
         board,
         language=views.language_of(language),
-        groups=language_page.language_groups(board, labels, language),
+        groups=language_page.language_groups(board, rates, language),
         published=language_page.reference_lines(board, language),
         languages=[views.language_of(code) for code in data.known_languages(board)],
     )

@@ -1,16 +1,14 @@
 // Wires controls, address and views together.
 "use strict";
 (function (app) {
-  const FIRST = { ranking: 100, heatmap: 50, compare: 0 };
   const FACETS = { size: "class", family: "family", licence: "licence", judge: "judge", verified: "verified" };
   const WORDS = { labels: "recomputed from labels", rescored: "also rescored" };
+  const STAYS = ["page", "models", "measure"];
   const form = document.getElementById("filters");
   const box = form.closest("details");
   const TITLES = { ranking: "Ranking", heatmap: "Languages", compare: "Compare" };
   let state;
   let retry;
-
-  app.limit = (shown, rows) => (shown.all ? rows.length : FIRST[shown.view]);
 
   function nameOf(key, value) {
     if (key === "verified") return WORDS[value];
@@ -38,18 +36,10 @@
     form.elements.selftests.checked = Boolean(state.selftests);
   }
 
-  function renderMore(rows) {
-    const limit = app.limit(state, rows);
-    for (const button of document.querySelectorAll("[data-more]")) {
-      button.hidden = rows.length <= limit;
-      button.textContent = `Show all ${rows.length} models`;
-    }
-  }
-
   function render() {
     app.applyState(state);
     const rows = app.shownRows();
-    for (const name of Object.keys(FIRST)) document.getElementById(name).hidden = name !== state.view;
+    for (const name of Object.keys(TITLES)) document.getElementById(name).hidden = name !== state.view;
     document.getElementById("reference").hidden = state.view !== "ranking";
     document.querySelector(".lead-in p").hidden = state.view !== "ranking";
     document.title = `${TITLES[state.view]}: PolyRefuse leaderboard`;
@@ -63,13 +53,15 @@
       link.href = app.writeState({ ...state, view: link.dataset.view });
     }
     renderFilters();
-    renderMore(rows);
     const all = app.board.rows.filter((row) => state.selftests || !row.selfTest).length;
     const count = document.getElementById("count");
     count.hidden = state.view === "compare";
     count.textContent = rows.length ? `${rows.length} of ${all} models` : noneText(all);
     document.getElementById("column").value = state.column;
     for (const select of document.querySelectorAll(".measure")) select.value = state.measure;
+    for (const place of document.querySelectorAll(`#${state.view} .pages`)) {
+      app.renderPages(place, state, rows);
+    }
     if (state.view === "ranking") app.renderRanking(state, rows);
     if (state.view === "heatmap") app.renderHeatmap(state, rows);
     if (state.view === "compare") app.renderCompare(state);
@@ -80,8 +72,10 @@
     return app.board.rows.length ? "No model yet; self-tests are hidden." : "No model yet.";
   }
 
+  // What changes which rows there are, or their order, leads back to the first page.
   function update(changes) {
-    state = { ...state, ...changes };
+    const stays = Object.keys(changes).every((key) => STAYS.includes(key));
+    state = { ...state, ...(stays ? {} : { page: "" }), ...changes };
     keepAddress();
     render();
   }
@@ -94,6 +88,12 @@
     } catch {
       retry = setTimeout(keepAddress, 1000);
     }
+  }
+
+  // The new page is read from its top; the pressed control keeps the focus.
+  function turnTo(page) {
+    update({ page: page > 1 ? `${page}` : "" });
+    document.getElementById(`${state.view}-title`).scrollIntoView();
   }
 
   function sortBy(id) {
@@ -127,12 +127,17 @@
       const button = event.target.closest("button");
       if (!button) return;
       if (button.dataset.sort) sortBy(button.dataset.sort);
-      if (button.hasAttribute("data-more")) update({ all: "1" });
+      if (button.dataset.step && button.getAttribute("aria-disabled") !== "true") {
+        turnTo(app.pageOf(state, app.shownRows()).page + Number(button.dataset.step));
+      }
       if (button.dataset.remove) {
         update({ models: state.models.filter((name) => name !== button.dataset.remove) });
         document.getElementById("add").focus();
       }
     });
+    for (const select of document.querySelectorAll(".pages select")) {
+      select.addEventListener("change", (event) => turnTo(Number(event.target.value)));
+    }
     document.getElementById("ranking-table").addEventListener("change", (event) => {
       const { pick } = event.target.dataset;
       if (!pick) return;

@@ -64,7 +64,7 @@
     const place = document.getElementById("comparison");
     const others = app.board.rows
       .filter((row) => !state.models.includes(row.folder) && (!row.selfTest || state.selftests))
-      .sort((a, b) => a.model.localeCompare(b.model, "en"));
+      .sort((a, b) => app.collator.compare(a.model, b.model));
     const add = document.getElementById("add");
     app.options(add, [["", "Choose"], ...others.map((row) => [row.folder, row.model])], "");
     add.disabled = rows.length >= app.mostCompared;

@@ -79,14 +79,20 @@
     return name;
   };
 
+  // Choices that are there already are not made again: that would cost a layout at every sort.
+  const offered = new WeakMap();
   app.options = function (select, items, chosen) {
-    select.replaceChildren(
-      ...items.map(([value, text]) => {
-        const option = make("option", { value });
-        option.textContent = text;
-        return option;
-      }),
-    );
-    select.value = chosen;
+    const key = JSON.stringify(items);
+    if (offered.get(select) !== key) {
+      offered.set(select, key);
+      select.replaceChildren(
+        ...items.map(([value, text]) => {
+          const option = make("option", { value });
+          option.textContent = text;
+          return option;
+        }),
+      );
+    }
+    if (select.value !== chosen) select.value = chosen;
   };
 })(globalThis.PolyRefuse);

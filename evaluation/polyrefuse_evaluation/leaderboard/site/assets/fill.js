@@ -1,55 +1,56 @@
-// Fills a table group by group: what is seen first at once, the rest in short steps.
+// Fills a table group by group, a page of rows at a time: the table never holds more than a page.
 "use strict";
 (function (app) {
-  const FIRST = 60;
-  const STEP = 60;
-  const pending = new WeakMap();
+  const SIZE = 50;
   const filled = new WeakMap();
   const make = app.make;
 
-  function groupBody(group, columns) {
-    const name = make("span", { class: "stay" }, group.title);
-    const title = make("th", { scope: "rowgroup", colspan: columns, class: "group" }, name);
-    return make("tbody", {}, make("tr", {}, title));
-  }
+  // Which rows a page shows: { page, pages, first, last }, counted from 1; `last` is included.
+  app.pageOf = function (state, rows) {
+    const pages = Math.max(1, Math.ceil(rows.length / SIZE));
+    const page = Math.min(Math.max(1, Number.parseInt(state.page, 10) || 1), pages);
+    return { page, pages, first: SIZE * (page - 1) + 1, last: Math.min(SIZE * page, rows.length) };
+  };
 
-  // Rows to show of each group: the first `limit` over all groups.
-  app.within = function (groups, limit) {
-    let left = limit;
+  // Rows of each group that a page shows: pages run over the groups in order.
+  app.within = function (groups, { first, last }) {
+    let start = 1;
     return groups.map((item) => {
-      const rows = item.rows.slice(0, left);
-      left -= rows.length;
+      const rows = item.rows.slice(Math.max(0, first - start), Math.max(0, last + 1 - start));
+      start += item.rows.length;
       return { ...item, rows };
     }).filter((item) => item.rows.length);
   };
 
+  function bodyOf(item, columns, lineOf) {
+    const name = make("span", { class: "stay" }, item.group.title);
+    const title = make("th", { scope: "rowgroup", colspan: columns, class: "group" }, name);
+    return make("tbody", {}, make("tr", {}, title), ...item.rows.map(lineOf));
+  }
+
   // `key` says what is shown besides the rows' order: where nothing changes, nothing moves, and
-  // focus stays where it is. The table is busy until the last row is there.
+  // focus stays where it is. Bodies are filled before they are put in place: one layout, not many.
   app.fill = function (table, groups, columns, lineOf, key) {
     const order = key + groups.map((item) => item.rows.map((row) => row.folder).join()).join(";");
     if (filled.get(table) === order) return false;
     filled.set(table, order);
-    clearTimeout(pending.get(table));
-    const queue = [];
-    const bodies = groups.map((item) => {
-      const body = groupBody(item.group, columns);
-      for (const row of item.rows) queue.push([body, row]);
-      return body;
-    });
-    const place = table.parentElement;
-    if (queue.length > FIRST) place.style.minHeight = `${place.offsetHeight}px`;
     for (const old of [...table.tBodies]) old.remove();
-
-    let at = 0;
-    const step = (count) => {
-      const end = Math.min(queue.length, at + count);
-      for (; at < end; at++) queue[at][0].append(lineOf(queue[at][1]));
-      for (const body of bodies) if (!body.isConnected && body.rows.length > 1) table.append(body);
-      table.setAttribute("aria-busy", String(at < queue.length));
-      if (at < queue.length) pending.set(table, setTimeout(step, 0, STEP));
-      else place.style.minHeight = "";
-    };
-    step(FIRST);
+    table.append(...groups.map((item) => bodyOf(item, columns, lineOf)));
     return true;
+  };
+
+  // Previous, next and a choice of page under a table; nothing where one page holds all.
+  app.renderPages = function (place, state, rows) {
+    const { page, pages, first, last } = app.pageOf(state, rows);
+    place.hidden = pages < 2;
+    place.querySelector("[data-page-text]").textContent = `Models ${first}–${last} of ${rows.length}`;
+    const select = place.querySelector("select");
+    const numbers = Array.from({ length: pages }, (_, at) => [`${at + 1}`, `${at + 1} of ${pages}`]);
+    app.options(select, numbers, `${page}`);
+    for (const button of place.querySelectorAll("button")) {
+      const to = page + Number(button.dataset.step);
+      // Not disabled: a button that was just pressed keeps the focus.
+      button.setAttribute("aria-disabled", String(to < 1 || to > pages));
+    }
   };
 })(globalThis.PolyRefuse);

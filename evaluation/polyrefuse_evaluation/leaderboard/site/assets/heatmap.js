@@ -32,7 +32,7 @@
   app.renderHeatmap = function (state, rows) {
     const table = document.getElementById("heatmap-table");
     const measure = app.board.measures.find((item) => item.key === state.measure);
-    const groups = app.within(app.byGroup(rows), app.limit(state, rows));
+    const groups = app.within(app.byGroup(rows), app.pageOf(state, rows));
     const used = new Set(groups.flatMap((item) => item.group.languages));
     const codes = Object.keys(app.board.languages).filter((code) => used.has(code));
     const caption = app.caption(`${measure.title} by model and language, in percent of responses`);

@@ -84,7 +84,7 @@
     own.pick.disabled = !own.pick.checked && state.models.length >= app.mostCompared;
   }
 
-  // Rows that come later are marked as the page is then, not as it was when filling began.
+  // A row is built once, when it is first shown, and moved from then on.
   function lineOf(row) {
     if (!built.has(row.folder)) built.set(row.folder, { own: buildRow(row), row });
     const { own } = built.get(row.folder);
@@ -110,7 +110,7 @@
     const item = app.board.columns.find((column) => column.key === state.column);
     const better = item.higher ? "Higher is better." : "Lower is better.";
     document.getElementById("explanation").textContent = `${item.explanation} ${better}`;
-    const groups = app.within(app.byGroup(rows), app.limit(state, rows));
+    const groups = app.within(app.byGroup(rows), app.pageOf(state, rows));
     const width = app.board.columns.length + 4;
     if (!app.fill(table, groups, width, lineOf, `${state.column}:`)) {
       for (const { own, row } of built.values()) mark(own, row, state);

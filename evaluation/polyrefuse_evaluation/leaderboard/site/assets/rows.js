@@ -3,6 +3,7 @@
 (function (app) {
   const lib = globalThis.TableCore;
   const board = app.board;
+  const collator = (app.collator = new Intl.Collator("en"));
   const exactly = (row, id, wanted) => row.getValue(id) === wanted;
   const within = (row, id, wanted) => row.getValue(id).toLowerCase().includes(wanted.toLowerCase());
   const judgeOf = (row) => board.groups[row.group].judge;
@@ -18,7 +19,7 @@
 
   const columns = [
     { id: "model", accessorFn: (row) => row.model, filterFn: within, sortingFn: (a, b, id) =>
-      a.getValue(id).localeCompare(b.getValue(id), "en") },
+      collator.compare(a.getValue(id), b.getValue(id)) },
     { id: "size", accessorFn: (row) => row.parameters ?? undefined, sortingFn: compare,
       sortUndefined: "last" },
     facet("class", (row) => row.size),
@@ -89,6 +90,6 @@
   // Values of a facet among rows that pass the other filters: [[value, count], ...].
   app.facets = function (id) {
     const counts = table.getColumn(id).getFacetedUniqueValues();
-    return [...counts].sort(([a], [b]) => a.localeCompare(b, "en"));
+    return [...counts].sort(([a], [b]) => collator.compare(a, b));
   };
 })(globalThis.PolyRefuse);

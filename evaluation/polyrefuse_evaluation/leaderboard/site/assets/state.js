@@ -3,7 +3,7 @@
 (function (app) {
   const DEFAULTS = {
     view: "ranking", column: "refusal", sort: "column", dir: "", q: "", size: "", family: "",
-    licence: "", judge: "", verified: "", selftests: "", all: "", measure: "refusal", models: "",
+    licence: "", judge: "", verified: "", selftests: "", page: "", measure: "refusal", models: "",
   };
   const VIEWS = ["ranking", "heatmap", "compare"];
   const MOST_COMPARED = 4;
