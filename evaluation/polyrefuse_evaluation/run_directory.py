@@ -23,6 +23,7 @@ from polyrefuse.prompts import Label
 from polyrefuse.run_lock import LOCK, hold_lock
 from polyrefuse_evaluation.input_files import InputFiles
 from polyrefuse_evaluation.record_lines import append_lines, is_torn, whole_lines
+from polyrefuse.redaction import redact_values
 
 SETTINGS, RESULT = "settings.json", "result.json"
 COMPLETIONS, JUDGEMENTS = "completions.jsonl", "judgements.jsonl"
@@ -231,6 +232,7 @@ def open_run_directory(path: Path, settings: dict[str, Any]) -> Iterator[RunDire
 
 def _match_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
     path = run.path / SETTINGS
+    settings = redact_values(settings)
     text = json.dumps(settings, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
     if not path.is_file():
         others = [p.name for p in run.path.iterdir() if not p.name.startswith(".")]
