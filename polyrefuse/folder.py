@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from polyrefuse.errors import DatasetError, first_problem
 from polyrefuse.invariants import Erratum
 from polyrefuse.languages import LANGUAGES, parse_languages
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import SPLITS, Prompt
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -130,7 +131,7 @@ def read_jsonl(path: Path, model: type[Model]) -> Iterator[tuple[int, Model]]:
         DatasetError: a line is not UTF-8, not JSON, or does not fit; names file, line and field.
     """
     try:
-        lines = path.read_bytes().split(b"\n")
+        lines = plain(path).read_bytes().split(b"\n")
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}).") from error
     for number, line in enumerate(lines, start=1):

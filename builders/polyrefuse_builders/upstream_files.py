@@ -20,6 +20,8 @@ from typing import Any, NamedTuple
 
 from polyrefuse.errors import DatasetError
 from polyrefuse.languages import LANGUAGES
+from polyrefuse.outside_json import json_problem, parse_json
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import Label, Split
 
 TRANSLATIONS, SPLITS_FOLDER = "PolyRefuse", "splits"
@@ -187,17 +189,16 @@ def _read_translations(folder: Path) -> dict[tuple[Part, str], TranslatedFile]:
 def _read_rows(path: Path, text_field: str) -> list[Row]:
     """Read a JSON list of rows whose prompt stands in `text_field`."""
     try:
-        rows = json.loads(path.read_bytes().decode("utf-8"))
+        rows = parse_json(plain(path).read_bytes().decode("utf-8"))
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}).", DOWNLOAD) from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: byte {error.start + 1} is not UTF-8.", DOWNLOAD) from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:
+        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
         raise DatasetError(
-            f"{path}, line {error.lineno}: is not valid JSON ({error.msg}).", DOWNLOAD
+            f"{path}{line}: is not valid JSON ({json_problem(error)}).", DOWNLOAD
         ) from error
-    except RecursionError as error:
-        raise DatasetError(f"{path}: is not a plain list of rows.", DOWNLOAD) from error
     if not isinstance(rows, list) or not rows:
         raise DatasetError(f"{path}: is not a JSON list of rows.", DOWNLOAD)
     return [_read_row(row, text_field, f"{path}, row {n} (from 0)") for n, row in enumerate(rows)]

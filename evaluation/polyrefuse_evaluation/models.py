@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from polyrefuse.errors import ModelError
+from polyrefuse.plain_file import plain
 from polyrefuse_evaluation.chat import ChatFormat, find_chat_format, pad_left, position_ids
 from polyrefuse_evaluation.decoder_layout import input_device, text_config
 from polyrefuse_evaluation.input_files import InputFiles, checkpoint_files, watch
@@ -230,7 +231,7 @@ def _load_tokenizer(
 
 def _read_template(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return plain(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
             f"{path}: the chat template cannot be read: {error}.", "It must be a UTF-8 text file."

@@ -19,11 +19,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from polyrefuse.atomic import remove_partials, write_whole
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.outcomes import Outcome
+from polyrefuse.outside_json import parse_json
 from polyrefuse.prompts import Label
+from polyrefuse.redaction import redact_values
 from polyrefuse.run_lock import LOCK, hold_lock
 from polyrefuse_evaluation.input_files import InputFiles
 from polyrefuse_evaluation.record_lines import append_lines, is_torn, whole_lines
-from polyrefuse.redaction import redact_values
 
 SETTINGS, RESULT = "settings.json", "result.json"
 COMPLETIONS, JUDGEMENTS = "completions.jsonl", "judgements.jsonl"
@@ -244,8 +245,10 @@ def _match_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
         run.write_text(SETTINGS, text)
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        before = parse_json(path.read_text(encoding="utf-8"))
+        if not isinstance(before, dict):
+            raise ValueError("no object")
+    except (ValueError, OSError) as error:
         raise RunDirectoryError(f"{path}: is not valid JSON.", "Choose another folder.") from error
     differences = [
         f"{key}: {before.get(key)!r} there, {settings.get(key)!r} now"

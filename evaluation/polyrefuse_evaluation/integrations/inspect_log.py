@@ -12,6 +12,7 @@ from polyrefuse_evaluation.integrations.foreign_run import (
     ForeignLogError,
     ForeignRun,
     LoggedVerdict,
+    form_errors,
     require_greedy,
 )
 
@@ -50,7 +51,12 @@ def read_inspect_log(path: Path) -> ForeignRun:
             are made of; says why and what to do.
         MissingExtraError: inspect-ai is not installed.
     """
-    log = _read(_find(path))
+    found = _find(path)
+    with form_errors(found, TASK):
+        return _run(_read(found))
+
+
+def _run(log: "EvalLog") -> ForeignRun:
     name = log.location
     spec = log.eval
     if spec.task_registry_name != TASK:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from polyrefuse.outcomes import Outcome
+from polyrefuse.outside_json import parse_json
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import Label
 from polyrefuse.results import Result
 from polyrefuse_evaluation.leaderboard.columns import COLUMNS, Column, Figure, simultaneous
@@ -230,12 +232,13 @@ def read_rescored(path: Path) -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise SubmissionError(f"{path}: cannot be read ({error.strerror}).") from error
+        lines = plain(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise SubmissionError(f"{path}: cannot be read ({reason}).") from error
     for number, line in enumerate(lines, start=1):
         try:
-            item = json.loads(line)
+            item = parse_json(line)
             clean = not item["faults"] and not item["forged"] and item["n"] > 0
             found.pop(item["key"], None)
             if clean and len(item["differing"]) <= item["allowed"]:

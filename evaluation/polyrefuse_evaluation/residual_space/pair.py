@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from polyrefuse.errors import ModelError
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import Prompt
 from polyrefuse_evaluation.chat import ChatFormat, find_chat_format, prompt_name, render
 from polyrefuse_evaluation.input_files import (
@@ -182,7 +183,7 @@ def _unreadable(name: str, part: str, error: Exception) -> ModelError:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return plain(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
             f"{path}: the chat template cannot be read: {error}.", "It must be a UTF-8 text file."
