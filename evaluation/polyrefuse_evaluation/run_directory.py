@@ -20,6 +20,7 @@ from polyrefuse.atomic import remove_partials, write_whole
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.outcomes import Outcome
 from polyrefuse.outside_json import parse_json
+from polyrefuse.plain_file import require_no_links
 from polyrefuse.prompts import Label
 from polyrefuse.redaction import redact_values
 from polyrefuse.run_lock import LOCK, hold_lock
@@ -222,6 +223,7 @@ def open_run_directory(path: Path, settings: dict[str, Any]) -> Iterator[RunDire
         path.mkdir(parents=True, exist_ok=True)
         if path.stat().st_uid == os.getuid():
             path.chmod(0o700)
+    require_no_links(path)
     with ExitStack() as stack:
         with io_errors(path / LOCK):
             stack.enter_context(hold_lock(path))

@@ -5,8 +5,8 @@ Knows formats, not parsers.
 """
 
 import json
-from contextlib import suppress
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import strategies as st

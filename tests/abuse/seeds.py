@@ -1,6 +1,5 @@
 """Sound files of every format that the product reads: what mutations start from."""
 
-import csv
 import io
 import json
 import sqlite3

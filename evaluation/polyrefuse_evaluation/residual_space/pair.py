@@ -22,6 +22,7 @@ from polyrefuse_evaluation.input_files import (
     watch,
 )
 from polyrefuse_evaluation.models import LoadedModel, load_model
+from polyrefuse_evaluation.untrusted_checkpoint import loading_error
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -155,8 +156,8 @@ def _config(name: str, revision: str | None, trust: bool) -> Any:
         config = AutoConfig.from_pretrained(
             _folder(name), revision=revision, trust_remote_code=trust
         )
-    except (OSError, ValueError) as error:
-        raise _unreadable(name, "configuration", error) from error
+    except Exception as error:  # files of strangers: transformers raises anything
+        raise loading_error(name, "its configuration", error) from error
     return config.get_text_config(decoder=True)
 
 
@@ -167,18 +168,10 @@ def _tokenizer(name: str, revision: str | None, trust: bool) -> "PreTrainedToken
         tokenizer = AutoTokenizer.from_pretrained(
             _folder(name), revision=revision, trust_remote_code=trust, padding_side="left"
         )
-    except (OSError, ValueError) as error:
-        raise _unreadable(name, "tokenizer", error) from error
+    except Exception as error:
+        raise loading_error(name, "its tokenizer", error) from error
     tokenizer.name_or_path = name
     return tokenizer
-
-
-def _unreadable(name: str, part: str, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0][:300].rstrip(".")
-    return ModelError(
-        f"{name}: its {part} could not be loaded: {reason}.",
-        "Name a transformers checkpoint with its tokenizer: a Hub id or a folder.",
-    )
 
 
 def _read(path: Path) -> str:
