@@ -60,13 +60,13 @@ class SafeStream:
 @contextmanager
 def safe_output() -> Iterator[None]:
     """Let nothing reach standard output or standard error but through a `SafeStream`."""
-    before = sys.stdout, sys.stderr, sys.excepthook
-    sys.stdout, sys.stderr = (_safe(stream) for stream in before[:2])
-    sys.excepthook = say_traceback  # stays: an exception that leaves `main` is shown after it
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = map(_safe, before)
     try:
         yield
     finally:
-        sys.stdout, sys.stderr = before[:2]
+        sys.stdout, sys.stderr = before
+        sys.excepthook = say_traceback  # at the end, and for good: typer puts its own there
 
 
 def _safe(stream: Any) -> Any:

@@ -95,7 +95,11 @@ def process() -> Callable[..., subprocess.CompletedProcess[bytes]]:
         environment = os.environ | {"HF_HUB_OFFLINE": "1", "COLUMNS": "80"} | options.pop("env", {})
         return subprocess.run(
             [sys.executable, "-m", "polyrefuse", *arguments],
-            env=environment, capture_output=True, check=False, timeout=120, **options,
-        )  # fmt: skip
+            env=environment,
+            capture_output=True,
+            check=False,
+            timeout=120,
+            **options,
+        )
 
     return command

@@ -89,25 +89,39 @@ def _core() -> list[Parser]:
 
     return [
         Parser(
-            "rows of a dataset", dataset, (seeds.PROMPTS,),
-            ("polyrefuse.folder:read_prompts,read_jsonl,folder_languages,require_dataset_folder,"
-             "_refuse_stray_files", "polyrefuse.prompts", "polyrefuse.invariants"),
+            "rows of a dataset",
+            dataset,
+            (seeds.PROMPTS,),
+            (
+                "polyrefuse.folder:read_prompts,read_jsonl,folder_languages,require_dataset_folder,"
+                "_refuse_stray_files",
+                "polyrefuse.prompts",
+                "polyrefuse.invariants",
+            ),
         ),
         Parser("errata", errata, (seeds.ERRATA,), ("polyrefuse.folder:read_errata",)),
         Parser(
-            "result.json", _in_file("result.json", read_result), (seeds.result,),
+            "result.json",
+            _in_file("result.json", read_result),
+            (seeds.result,),
             ("polyrefuse.results:read_result", "polyrefuse.errors:first_problem"),
         ),
         Parser(
-            "a calibration", _in_file("c.json", read_calibration), (seeds.calibration,),
+            "a calibration",
+            _in_file("c.json", read_calibration),
+            (seeds.calibration,),
             ("polyrefuse.calibration_schema:read_calibration",),
         ),
         Parser(
-            "a list of languages", _text(parse_languages), (b"en,de", b" th , en"),
+            "a list of languages",
+            _text(parse_languages),
+            (b"en,de", b" th , en"),
             ("polyrefuse.languages:parse_languages,get_language",),
         ),
         Parser(
-            "a list of token ids", _text(_parse_ids), (b"40,2121", b"1"),
+            "a list of token ids",
+            _text(_parse_ids),
+            (b"40,2121", b"1"),
             ("polyrefuse.cli.evaluation:_parse_ids",),
         ),
-    ]  # fmt: skip
+    ]

@@ -36,35 +36,52 @@ def _sources() -> list[Parser]:
     readers = f"{SOURCES}.readers"
     return [
         Parser(
-            "sources.toml", _in_file("sources.toml", read_manifest), (seeds.MANIFEST_TOML,),
+            "sources.toml",
+            _in_file("sources.toml", read_manifest),
+            (seeds.MANIFEST_TOML,),
             (f"{SOURCES}.manifest", f"{SOURCES}.toml_file"),
         ),
-        Parser("a recipe", recipe, (seeds.RECIPE_TOML, seeds.MANIFEST_TOML), (f"{SOURCES}.recipe",)),
+        Parser(
+            "a recipe", recipe, (seeds.RECIPE_TOML, seeds.MANIFEST_TOML), (f"{SOURCES}.recipe",)
+        ),
         Parser("a source: CSV", records("csv"), (seeds.CSV,), (readers,)),
         Parser("a source: JSON", records("json"), (seeds.JSON_ROWS,), (readers,)),
-        Parser("a source: JSON Lines", records("jsonl"), (seeds.JSONL_ROWS,), (readers,), sound=False),
+        Parser(
+            "a source: JSON Lines", records("jsonl"), (seeds.JSONL_ROWS,), (readers,), sound=False
+        ),
         Parser("a source: lines", _in_file("rows.txt", lines), (b"one\r\ntwo\n\n",), (readers,)),
         Parser(
-            "a source: Parquet", records("parquet"), (seeds.parquet, seeds.parquet_gzip),
+            "a source: Parquet",
+            records("parquet"),
+            (seeds.parquet, seeds.parquet_gzip),
             (readers, "polyrefuse.parquet"),
         ),
         Parser("a source: rows", _source_rows, (seeds.CSV,), (f"{SOURCES}.read_source",)),
         Parser(
-            "a lock file", _in_file("sources.lock.json", read_lock),
-            (json.dumps(seeds.LOCK).encode(),), (f"{SOURCES}.lock:read_lock",),
+            "a lock file",
+            _in_file("sources.lock.json", read_lock),
+            (json.dumps(seeds.LOCK).encode(),),
+            (f"{SOURCES}.lock:read_lock",),
         ),
         Parser(
-            "splits", _in_file("splits.tsv", read_splits), (seeds.SPLITS,),
+            "splits",
+            _in_file("splits.tsv", read_splits),
+            (seeds.SPLITS,),
             ("polyrefuse_builders.splits:read_splits",),
         ),
         Parser(
-            "a recipe of the sample", _in_file("en.tsv", lambda p: read_sample_recipe(p.parent, "en")),
-            (seeds.RECIPE_TSV,), ("polyrefuse_builders.sample:read_recipe",),
+            "a recipe of the sample",
+            _in_file("en.tsv", lambda p: read_sample_recipe(p.parent, "en")),
+            (seeds.RECIPE_TSV,),
+            ("polyrefuse_builders.sample:read_recipe",),
         ),
-        Parser("the upstream release", _upstream, (seeds.UPSTREAM.encode(),), (
-            "polyrefuse_builders.upstream_files",
-        )),
-    ]  # fmt: skip
+        Parser(
+            "the upstream release",
+            _upstream,
+            (seeds.UPSTREAM.encode(),),
+            ("polyrefuse_builders.upstream_files",),
+        ),
+    ]
 
 
 def _source_rows(folder: Path, content: bytes) -> object:
@@ -74,10 +91,18 @@ def _source_rows(folder: Path, content: bytes) -> object:
     path = folder / "rows.csv"
     path.write_bytes(content)
     table = {
-        "title": "t", "homepage": "h", "licence": "MIT", "confirmed": True, "host": "folder",
-        "repository": "r", "format": "csv", "files": [{"path": "rows.csv"}], "split": "hash",
-        "columns": {"text": "goal", "category": "kind", "id": "no"}, "label": "harmful",
-    }  # fmt: skip
+        "title": "t",
+        "homepage": "h",
+        "licence": "MIT",
+        "confirmed": True,
+        "host": "folder",
+        "repository": "r",
+        "format": "csv",
+        "files": [{"path": "rows.csv"}],
+        "split": "hash",
+        "columns": {"text": "goal", "category": "kind", "id": "no"},
+        "label": "harmful",
+    }
     return read_source("one", Source.model_validate(table), {"rows.csv": path})
 
 
@@ -109,14 +134,18 @@ def _documents() -> list[Parser]:
 
     return [
         Parser(
-            "front matter of a card", _in_file("README.md", about), (seeds.SMALL_CARD, seeds.CARD),
+            "front matter of a card",
+            _in_file("README.md", about),
+            (seeds.SMALL_CARD, seeds.CARD),
             ("polyrefuse_builders.documents.about:read_about,read_front_matter",),
         ),
         Parser(
-            "a plan of publishing", _in_file("plan.json", read_plan), (seeds.plan,),
+            "a plan of publishing",
+            _in_file("plan.json", read_plan),
+            (seeds.plan,),
             ("polyrefuse_builders.publish.command:read_plan",),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _translation() -> list[Parser]:
@@ -135,21 +164,38 @@ def _translation() -> list[Parser]:
     wrapped = b'<think>x</think>{"translation": "\\"Hallo\\""}'
     dates = (b"Wed, 21 Oct 2015 07:28:00 GMT", b"120", b"1.5", b"Wed, 21 Oct 2015 07:28:00 -0000")
     return [
-        Parser("rows of the translation cache", _cache, (seeds.cache_row,), (
-            "polyrefuse_builders.translation.cache:TranslationCache.known",
-        )),
-        Parser("the file of the translation cache", _cache_file, (seeds.cache_file,), (
-            "polyrefuse_builders.translation.cache_file",
-        )),
         Parser(
-            "a translator's reply", reply, (json.dumps(seeds.REPLY).encode(), json.dumps(seeds.PARTS).encode()),
-            (chat,), raises=(RejectedText, TransientFailure, EngineError),
+            "rows of the translation cache",
+            _cache,
+            (seeds.cache_row,),
+            ("polyrefuse_builders.translation.cache:TranslationCache.known",),
         ),
-        Parser("a translation", _text(lambda text: unwrap("text", text)), (wrapped, b'{"a": 1}'), (chat,)),
-        Parser("Retry-After", _text(parse_retry_after), dates, (
-            "polyrefuse_builders.translation.http_status:parse_retry_after",
-        )),
-    ]  # fmt: skip
+        Parser(
+            "the file of the translation cache",
+            _cache_file,
+            (seeds.cache_file,),
+            ("polyrefuse_builders.translation.cache_file",),
+        ),
+        Parser(
+            "a translator's reply",
+            reply,
+            (json.dumps(seeds.REPLY).encode(), json.dumps(seeds.PARTS).encode()),
+            (chat,),
+            raises=(RejectedText, TransientFailure, EngineError),
+        ),
+        Parser(
+            "a translation",
+            _text(lambda text: unwrap("text", text)),
+            (wrapped, b'{"a": 1}'),
+            (chat,),
+        ),
+        Parser(
+            "Retry-After",
+            _text(parse_retry_after),
+            dates,
+            ("polyrefuse_builders.translation.http_status:parse_retry_after",),
+        ),
+    ]
 
 
 def _cache(folder: Path, content: bytes) -> object:

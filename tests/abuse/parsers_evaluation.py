@@ -64,39 +64,65 @@ def _judging() -> list[Parser]:
     rubric_lines = f"{E}.judges.rubric:read_verdict,_decide,_boolean,_grade,_objects"
     return [
         Parser(
-            "a chat endpoint's reply", reply,
-            (*(json.dumps(x).encode() for x in (seeds.REPLY, seeds.PARTS, seeds.FILTERED)),
-             seeds.STREAM, seeds.STREAM_ERROR),
-            (f"{E}.chat_api.replies", f"{E}.chat_api.filters"), raises=(ValueError, RecursionError),
+            "a chat endpoint's reply",
+            reply,
+            (
+                *(json.dumps(x).encode() for x in (seeds.REPLY, seeds.PARTS, seeds.FILTERED)),
+                seeds.STREAM,
+                seeds.STREAM_ERROR,
+            ),
+            (f"{E}.chat_api.replies", f"{E}.chat_api.filters"),
+            raises=(ValueError, RecursionError),
         ),
         *(
             Parser(
-                f"a verdict: {name}", verdict(parse), texts,
-                (rubric_lines if name == "the rubric" else f"{E}.judges.catalogue.{name}:parse",
-                 f"{E}.judges.labels"),
+                f"a verdict: {name}",
+                verdict(parse),
+                texts,
+                (
+                    rubric_lines if name == "the rubric" else f"{E}.judges.catalogue.{name}:parse",
+                    f"{E}.judges.labels",
+                ),
             )
             for name, parse in guards.items()
         ),
         Parser(
-            "rows to judge", _in_file("in.jsonl", check_file), (seeds.ROWS,),
+            "rows to judge",
+            _in_file("in.jsonl", check_file),
+            (seeds.ROWS,),
             (f"{E}.judges.file_rows:read_row,check_file,_lines",),
         ),
-        Parser("judged rows", _judged, (seeds.JUDGED,), (
-            f"{E}.judges.file_rows:count_judged,_judged_row,_foreign,_content,_whole_lines,read_rows",
-        )),
-        Parser("the cache of verdicts", _verdict_rows, (b"refused\n1.0\nwhy",), (
-            f"{E}.judges.verdict_cache:VerdictCache.get,VerdictCache._errors",
-        )),
         Parser(
-            "a phrase of a keyword table", _text(phrase), tuple(x.encode() for x in seeds.PHRASES),
-            (f"{E}.judges.keyword_tables.notation:parse_phrase,_parse_sequence,_ends,_parse_choice",),
+            "judged rows",
+            _judged,
+            (seeds.JUDGED,),
+            (
+                f"{E}.judges.file_rows:count_judged,_judged_row,_foreign,_content,_whole_lines,read_rows",
+            ),
+        ),
+        Parser(
+            "the cache of verdicts",
+            _verdict_rows,
+            (b"refused\n1.0\nwhy",),
+            (f"{E}.judges.verdict_cache:VerdictCache.get,VerdictCache._errors",),
+        ),
+        Parser(
+            "a phrase of a keyword table",
+            _text(phrase),
+            tuple(x.encode() for x in seeds.PHRASES),
+            (
+                f"{E}.judges.keyword_tables.notation:parse_phrase,_parse_sequence,_ends,_parse_choice",
+            ),
             raises=(NotationError,),
         ),
         Parser(
-            "a keyword table", _keyword_table, (seeds.keyword_table,),
-            (f"{E}.judges.keyword_tables:read_table",), raises=(TableError,),
+            "a keyword table",
+            _keyword_table,
+            (seeds.keyword_table,),
+            (f"{E}.judges.keyword_tables:read_table",),
+            raises=(TableError,),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _keyword_table(_: Path, content: bytes) -> object:
@@ -154,12 +180,14 @@ def _calibrating() -> list[Parser]:
     sheets = f"{E}.calibration.read_sheets"
     return [
         Parser(
-            "a reference", _in_file("reference.jsonl", lambda path: read_references([path])),
-            (seeds.REFERENCE, seeds.REFERENCE_YES), (f"{E}.calibration.reference",),
+            "a reference",
+            _in_file("reference.jsonl", lambda path: read_references([path])),
+            (seeds.REFERENCE, seeds.REFERENCE_YES),
+            (f"{E}.calibration.reference",),
         ),
         Parser("a sheet", sheet, (seeds.SHEET,), (sheets,)),
         Parser("the key of a sheet", key, (seeds.KEYS,), (sheets,)),
-    ]  # fmt: skip
+    ]
 
 
 def _key_beside(folder: Path, content: bytes) -> None:
@@ -204,28 +232,50 @@ def _runs() -> list[Parser]:
     run_directory = f"{E}.run_directory"
     return [
         Parser(
-            "completions", recover, (seeds.lines(seeds.COMPLETION),),
-            (f"{run_directory}:RunDirectory.read,RunDirectory._read_file,RunDirectory._read_all,"
-             "RunDirectory.recover,_identity,_whole",),
+            "completions",
+            recover,
+            (seeds.lines(seeds.COMPLETION),),
+            (
+                f"{run_directory}:RunDirectory.read,RunDirectory._read_file,RunDirectory._read_all,"
+                "RunDirectory.recover,_identity,_whole",
+            ),
         ),
         Parser("judgements", records(JudgementRecord), (seeds.lines(seeds.JUDGEMENT),), ()),
-        Parser("completion records", records(CompletionRecord), (seeds.lines(seeds.COMPLETION),), ()),
-        Parser("replies of an endpoint", records(ReplyRecord), (seeds.lines(seeds.JUDGEMENT),), (), sound=False),
         Parser(
-            "settings of a run", settings, (json.dumps(seeds.SETTINGS).encode(),),
+            "completion records", records(CompletionRecord), (seeds.lines(seeds.COMPLETION),), ()
+        ),
+        Parser(
+            "replies of an endpoint",
+            records(ReplyRecord),
+            (seeds.lines(seeds.JUDGEMENT),),
+            (),
+            sound=False,
+        ),
+        Parser(
+            "settings of a run",
+            settings,
+            (json.dumps(seeds.SETTINGS).encode(),),
             (f"{run_directory}:_match_settings",),
         ),
         Parser(
-            "a decoding plan", _in_file("decoding.json", lambda p: read_decoding(RunDirectory(p.parent))),
-            (json.dumps(seeds.DECODING).encode(),), (f"{E}.decoding:_read",),
+            "a decoding plan",
+            _in_file("decoding.json", lambda p: read_decoding(RunDirectory(p.parent))),
+            (json.dumps(seeds.DECODING).encode(),),
+            (f"{E}.decoding:_read",),
         ),
-        Parser("the state of an endpoint's run", _state_file(state), (json.dumps(seeds.STATE).encode(),), (
-            f"{E}.endpoint.evaluate:_read_state",
-        )),
-        Parser("directions on disk", directions, (seeds.safetensors,), (
-            f"{E}.select_directions:_read_vectors",
-        )),
-    ]  # fmt: skip
+        Parser(
+            "the state of an endpoint's run",
+            _state_file(state),
+            (json.dumps(seeds.STATE).encode(),),
+            (f"{E}.endpoint.evaluate:_read_state",),
+        ),
+        Parser(
+            "directions on disk",
+            directions,
+            (seeds.safetensors,),
+            (f"{E}.select_directions:_read_vectors",),
+        ),
+    ]
 
 
 def _state_file(read):
@@ -257,17 +307,28 @@ def _tables() -> list[Parser]:
 
     settings = _in_file("settings.json", lambda path: settings_model(path.parent))
     return [
-        Parser("a table of figures", table, (seeds.table,), (
-            f"{E}.geometry.tables:read_table", "polyrefuse.parquet",
-        )),
-        Parser("activations", activations, (seeds.array,), (
-            f"{E}.geometry.store:ActivationStore.has,ActivationStore.read",
-        )),
         Parser(
-            "settings of a geometry run", settings, (json.dumps(seeds.SETTINGS).encode(),),
+            "a table of figures",
+            table,
+            (seeds.table,),
+            (
+                f"{E}.geometry.tables:read_table",
+                "polyrefuse.parquet",
+            ),
+        ),
+        Parser(
+            "activations",
+            activations,
+            (seeds.array,),
+            (f"{E}.geometry.store:ActivationStore.has,ActivationStore.read",),
+        ),
+        Parser(
+            "settings of a geometry run",
+            settings,
+            (json.dumps(seeds.SETTINGS).encode(),),
             ("polyrefuse.cli.geometry:settings_model",),
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _logs() -> list[Parser]:
@@ -293,16 +354,32 @@ def _logs() -> list[Parser]:
     module = f"{E}.integrations.lm_eval_log"
     foreign = f"{E}.integrations.foreign_run"
     return [
-        Parser("results of lm_eval", results, (json.dumps(seeds.LM_RESULTS).encode(),), (module, foreign)),
-        Parser("samples of lm_eval", samples, (seeds.lines(seeds.LM_SAMPLE, seeds.LM_SAMPLE),), (module,)),
         Parser(
-            "a log of Inspect", _in_file("log.json", inspect), (seeds.inspect_log,),
+            "results of lm_eval",
+            results,
+            (json.dumps(seeds.LM_RESULTS).encode(),),
+            (module, foreign),
+        ),
+        Parser(
+            "samples of lm_eval",
+            samples,
+            (seeds.lines(seeds.LM_SAMPLE, seeds.LM_SAMPLE),),
+            (module,),
+        ),
+        Parser(
+            "a log of Inspect",
+            _in_file("log.json", inspect),
+            (seeds.inspect_log,),
             (f"{E}.integrations.inspect_log", foreign),
         ),
         Parser(
-            "a zipped log of Inspect", _in_file("log.eval", inspect), (seeds.inspect_zip,), (), sound=False,
+            "a zipped log of Inspect",
+            _in_file("log.eval", inspect),
+            (seeds.inspect_zip,),
+            (),
+            sound=False,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def _leaderboard() -> list[Parser]:
@@ -320,10 +397,28 @@ def _leaderboard() -> list[Parser]:
 
     board = f"{E}.leaderboard"
     return [
-        Parser("the manifest of a submission", manifest, (seeds.manifest,), (f"{board}.reading:parse,_unique,_refuse_constant,_not_finite",)),
-        Parser("labels of a submission", lambda _, content: read_labels(content), (seeds.labels,), (
-            f"{board}.labels:read_labels,_refuse_shape,_values,_bad_text,_bad_score,_problem",
-        )),
-        Parser("records of rescoring", _in_file("rescored.jsonl", read_rescored), (seeds.RESCORED,), (f"{board}.board:read_rescored",)),
-        Parser("a named dataset", _text(source), (b"org/name@" + b"a" * 40, b"polyrefuse-sample"), (f"{board}.sources:parse_source,Source.__post_init__",)),
-    ]  # fmt: skip
+        Parser(
+            "the manifest of a submission",
+            manifest,
+            (seeds.manifest,),
+            (f"{board}.reading:parse,_unique,_refuse_constant,_not_finite",),
+        ),
+        Parser(
+            "labels of a submission",
+            lambda _, content: read_labels(content),
+            (seeds.labels,),
+            (f"{board}.labels:read_labels,_refuse_shape,_values,_bad_text,_bad_score,_problem",),
+        ),
+        Parser(
+            "records of rescoring",
+            _in_file("rescored.jsonl", read_rescored),
+            (seeds.RESCORED,),
+            (f"{board}.board:read_rescored",),
+        ),
+        Parser(
+            "a named dataset",
+            _text(source),
+            (b"org/name@" + b"a" * 40, b"polyrefuse-sample"),
+            (f"{board}.sources:parse_source,Source.__post_init__",),
+        ),
+    ]

@@ -23,8 +23,12 @@ def run(arguments: list[str]) -> dict[str, object]:
             main()
         except SystemExit as stop:
             code = int(stop.code or 0)
-    return {"command": arguments, "code": code, "said": out.getvalue()[-2000:],
-            "seconds": round(time.monotonic() - started, 1)}
+    return {
+        "command": arguments,
+        "code": code,
+        "said": out.getvalue()[-2000:],
+        "seconds": round(time.monotonic() - started, 1),
+    }
 
 
 if __name__ == "__main__":

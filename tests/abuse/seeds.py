@@ -19,41 +19,87 @@ def lines(*rows: object) -> bytes:
 
 
 PROMPT: dict[str, Any] = {
-    "id": "harmful-test-1", "language": "en", "label": "harmful", "prompt": "Prompt one",
-    "prompt_en": "Prompt one", "category": "fraud", "source_category": None, "source": "test",
-    "source_id": "1", "license": "MIT", "split": "train", "pair_id": None, "translator": "source",
-    "qa": [{"check": "length", "score": 0.5, "verdict": "ok"}], "status": "ok", "canary": "c",
-}  # fmt: skip
+    "id": "harmful-test-1",
+    "language": "en",
+    "label": "harmful",
+    "prompt": "Prompt one",
+    "prompt_en": "Prompt one",
+    "category": "fraud",
+    "source_category": None,
+    "source": "test",
+    "source_id": "1",
+    "license": "MIT",
+    "split": "train",
+    "pair_id": None,
+    "translator": "source",
+    "qa": [{"check": "length", "score": 0.5, "verdict": "ok"}],
+    "status": "ok",
+    "canary": "c",
+}
 PROMPTS = lines(
     PROMPT, {**PROMPT, "id": "harmless-test-1", "label": "harmless", "prompt_en": "Two"}
 )
 ERRATA = lines({"kind": "missing", "language": "de", "ids": ["a"], "detail": "is not there"})
 COMPLETION = {
-    "condition": "baseline", "language": "en", "label": "harmful", "id": "a", "batch": 0,
-    "completion": "No.", "sha256": "sha256:" + "0" * 64, "tokens": 2, "finished": True,
-}  # fmt: skip
+    "condition": "baseline",
+    "language": "en",
+    "label": "harmful",
+    "id": "a",
+    "batch": 0,
+    "completion": "No.",
+    "sha256": "sha256:" + "0" * 64,
+    "tokens": 2,
+    "finished": True,
+}
 JUDGEMENT = {
-    "condition": "baseline", "language": "en", "label": "harmful", "id": "a", "batch": 0,
-    "judge": "keyword", "outcome": "refused", "score": 1.0, "response_language": "en", "reason": "",
-}  # fmt: skip
+    "condition": "baseline",
+    "language": "en",
+    "label": "harmful",
+    "id": "a",
+    "batch": 0,
+    "judge": "keyword",
+    "outcome": "refused",
+    "score": 1.0,
+    "response_language": "en",
+    "reason": "",
+}
 ROWS = lines(
     {"language": "en", "response": "I cannot.", "prompt": "Do it", "prompt_en": "Do it", "x": [1]},
     {"language": "th", "response": "ไม่"},
 )
 JUDGED = lines(
-    {"language": "en", "response": "I cannot.", "prompt": "Do it", "prompt_en": "Do it", "x": [1],
-     "outcome": "refused", "score": 1.0, "response_language": "en", "reason": "", "judge": "k 1"},
-)  # fmt: skip
+    {
+        "language": "en",
+        "response": "I cannot.",
+        "prompt": "Do it",
+        "prompt_en": "Do it",
+        "x": [1],
+        "outcome": "refused",
+        "score": 1.0,
+        "response_language": "en",
+        "reason": "",
+        "judge": "k 1",
+    },
+)
 REFERENCE = lines(
     {"language": "en", "response": "I cannot.", "reference_outcome": "refused", "prompt": "x"},
     {"language": "th", "response_prefix": "x", "response": "ok", "reference_outcome": None},
 )
 REFERENCE_YES = lines({"language": "en", "response": "I cannot.", "wildguard_refusal": 1})
 KEY = {
-    "row": "r001", "language": "th", "condition": "baseline", "label": "harmful", "id": "id-1",
-    "model": "m", "judge": "letter", "outcome": "refused", "stratum_size": 10, "prompt": "x",
-    "prompt_en": "x", "response": "R",
-}  # fmt: skip
+    "row": "r001",
+    "language": "th",
+    "condition": "baseline",
+    "label": "harmful",
+    "id": "id-1",
+    "model": "m",
+    "judge": "letter",
+    "outcome": "refused",
+    "stratum_size": 10,
+    "prompt": "x",
+    "prompt_en": "x",
+    "response": "R",
+}
 KEYS = lines(KEY, {**KEY, "row": "r002", "outcome": "complied"})
 SHEET = (
     b"\xef\xbb\xbfrow,language,prompt,response,annotator_1,annotator_2,adjudicated\r\n"
@@ -71,20 +117,47 @@ RESCORED = lines(
     }
 )
 REPLY = {
-    "id": "1", "model": "m-1", "usage": {"prompt_tokens": 3, "completion_tokens": 2,
-    "completion_tokens_details": {"reasoning_tokens": 1}},
-    "choices": [{"index": 0, "finish_reason": "stop", "message": {
-        "role": "assistant", "content": "Hello.", "refusal": None, "reasoning_content": "hm"}}],
-}  # fmt: skip
+    "id": "1",
+    "model": "m-1",
+    "usage": {
+        "prompt_tokens": 3,
+        "completion_tokens": 2,
+        "completion_tokens_details": {"reasoning_tokens": 1},
+    },
+    "choices": [
+        {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {
+                "role": "assistant",
+                "content": "Hello.",
+                "refusal": None,
+                "reasoning_content": "hm",
+            },
+        }
+    ],
+}
 PARTS = {
-    "choices": [{"message": {"content": [
-        {"type": "text", "text": "a"}, {"type": "thinking", "thinking": [{"text": "b"}]}]}}],
+    "choices": [
+        {
+            "message": {
+                "content": [
+                    {"type": "text", "text": "a"},
+                    {"type": "thinking", "thinking": [{"text": "b"}]},
+                ]
+            }
+        }
+    ],
     "usage": {"reasoning_tokens": 1},
-}  # fmt: skip
+}
 FILTERED = {
-    "promptFeedback": {"blockReason": "SAFETY"}, "error": {"code": "content_filter", "innererror":
-    {"content_filter_result": {"hate": {"filtered": True}}}}, "choices": [],
-}  # fmt: skip
+    "promptFeedback": {"blockReason": "SAFETY"},
+    "error": {
+        "code": "content_filter",
+        "innererror": {"content_filter_result": {"hate": {"filtered": True}}},
+    },
+    "choices": [],
+}
 STREAM = (
     b'data: {"model":"m","choices":[{"delta":{"content":"He","reasoning":"x"}}]}\n\n'
     b'data: {"choices":[{"delta":{"content":[{"text":"llo"}]},"finish_reason":"stop"}],'
@@ -97,9 +170,11 @@ VERDICTS = (
     '{"case": "x", "refusal": 0}{"case": "0123456789abcdef", "refusal": 1, "specificity": 9}',
     "Harmful request: yes\nResponse refusal: no\nHarmful response: yes",
     "Safety: Unsafe\nCategories: Violent\nRefusal: No",
-    "unsafe\nS1,S2", "safe", '**Response refusal**: N/A; 1) Response refusal = "yes"',
+    "unsafe\nS1,S2",
+    "safe",
+    '**Response refusal**: N/A; 1) Response refusal = "yes"',
     '<|channel|>final<|message|>{"case": "0123456789abcdef", "refusal": false, "specificity": 1}',
-)  # fmt: skip
+)
 PHRASES = ("i ([really] can not|won't) * help~", "[I ]am (sorry|afraid)", "a[b][ c]", "plain")
 DECODING = {"engine": "rows", "expected_tokens": 8, "rates": {}, "rejected": {}}
 STATE = {"run": "abc", "parameters": {"temperature": 0, "max_tokens": 8}}
@@ -156,18 +231,28 @@ JSON_ROWS = json.dumps(
 JSONL_ROWS = lines({"goal": "x", "kind": "a"}, "bare text", {"goal": 3})
 UPSTREAM = json.dumps([{"instruction": "Do", "instruction_translated": "Tu", "category": None}] * 2)
 LM_RESULTS: dict[str, Any] = {
-    "config": {"model": "hf", "model_args": {"pretrained": "m", "dtype": "float32"},
-               "model_sha": "a", "model_dtype": "torch.float32", "device": "cpu",
-               "model_num_parameters": 7},
+    "config": {
+        "model": "hf",
+        "model_args": {"pretrained": "m", "dtype": "float32"},
+        "model_sha": "a",
+        "model_dtype": "torch.float32",
+        "device": "cpu",
+        "model_num_parameters": 7,
+    },
     "configs": {"polyrefuse_en": {"metadata": {"dataset": None, "dataset_revision": None}}},
-    "chat_template": "{{ x }}", "system_instruction": None, "tokenizer_bos_token": ["<s>", 1],
-    "lm_eval_version": "0.4", "transformers_version": "5", "total_evaluation_time_seconds": "1.5",
-}  # fmt: skip
+    "chat_template": "{{ x }}",
+    "system_instruction": None,
+    "tokenizer_bos_token": ["<s>", 1],
+    "lm_eval_version": "0.4",
+    "transformers_version": "5",
+    "total_evaluation_time_seconds": "1.5",
+}
 LM_SAMPLE: dict[str, Any] = {
     "doc": {"id": "harmful-1", "language": "en", "prompt": "x", "label": "harmful"},
     "arguments": {"gen_args_0": {"arg_0": "<s>x", "arg_1": {"until": [], "max_gen_toks": 8}}},
-    "resps": [["No."]], "filter": "none",
-}  # fmt: skip
+    "resps": [["No."]],
+    "filter": "none",
+}
 
 
 @cache
@@ -242,14 +327,28 @@ def calibration() -> bytes:
 
 def plan() -> bytes:
     """Return a plan of publishing."""
-    return json.dumps({
-        "folder": "/tmp/x", "repo": "org/name", "endpoint": "http://127.0.0.1:1",
-        "content_digest": "sha256:0", "removed": [], "kept": ["a"], "left_out": [],
-        "files": [{"path": "README.md", "size": 1, "sha256": "0", "change": "added"}],
-        "remote_commit": None, "remote_gated": False, "gated": "manual",
-        "card": {"name": "x", "licence": "mit", "configs": ["en"], "gated_prompt": True,
-                 "gated_fields": []},
-    }).encode()  # fmt: skip
+    return json.dumps(
+        {
+            "folder": "/tmp/x",
+            "repo": "org/name",
+            "endpoint": "http://127.0.0.1:1",
+            "content_digest": "sha256:0",
+            "removed": [],
+            "kept": ["a"],
+            "left_out": [],
+            "files": [{"path": "README.md", "size": 1, "sha256": "0", "change": "added"}],
+            "remote_commit": None,
+            "remote_gated": False,
+            "gated": "manual",
+            "card": {
+                "name": "x",
+                "licence": "mit",
+                "configs": ["en"],
+                "gated_prompt": True,
+                "gated_fields": [],
+            },
+        }
+    ).encode()
 
 
 @cache
@@ -296,10 +395,16 @@ def array() -> bytes:
 def manifest() -> bytes:
     """Return the manifest of a submission."""
     record = {"bytes": 1, "sha256": "sha256:" + "0" * 64}
-    return json.dumps({
-        "schema_version": 1, "model": "org/model", "revision": "a" * 40, "weights_digest": None,
-        "rows": 1, "files": {"result.json": record, "labels.parquet": record},
-    }).encode()  # fmt: skip
+    return json.dumps(
+        {
+            "schema_version": 1,
+            "model": "org/model",
+            "revision": "a" * 40,
+            "weights_digest": None,
+            "rows": 1,
+            "files": {"result.json": record, "labels.parquet": record},
+        }
+    ).encode()
 
 
 @cache
@@ -320,28 +425,50 @@ def inspect_log() -> bytes:
 
 def _inspect() -> dict[str, Any]:
     verdict = {"judge": "keyword", "version": "1", "outcome": "refused", "score": 1.0, "reason": ""}
-    score = {"value": "refused", "metadata": {
-        "verdicts": [verdict], "reasoning": False, "response_language": "en"}}  # fmt: skip
+    score = {
+        "value": "refused",
+        "metadata": {"verdicts": [verdict], "reasoning": False, "response_language": "en"},
+    }
     output = {
-        "model": "m", "choices": [{"message": {"role": "assistant", "content": "No."}, "stop_reason": "stop"}],
+        "model": "m",
+        "choices": [{"message": {"role": "assistant", "content": "No."}, "stop_reason": "stop"}],
         "usage": {"input_tokens": 3, "output_tokens": 2, "total_tokens": 5},
-    }  # fmt: skip
+    }
     sample = {
-        "id": "harmful-1", "epoch": 1, "input": "x", "target": "", "messages": [],
-        "metadata": {"language": "en", "id": "harmful-1", "prompt": "x"}, "scores": {"judged": score},
-        "output": output, "completed_at": "2026-01-01T00:00:00+00:00",
-    }  # fmt: skip
+        "id": "harmful-1",
+        "epoch": 1,
+        "input": "x",
+        "target": "",
+        "messages": [],
+        "metadata": {"language": "en", "id": "harmful-1", "prompt": "x"},
+        "scores": {"judged": score},
+        "output": output,
+        "completed_at": "2026-01-01T00:00:00+00:00",
+    }
     spec = {
-        "created": "2026-01-01T00:00:00+00:00", "task": "refusal", "model": "openai/m", "dataset": {},
-        "task_registry_name": "polyrefuse/refusal", "model_base_url": "https://api.example.org/v1",
-        "model_args": {}, "config": {"epochs": 1}, "packages": {"inspect_ai": "0.3"},
-        "task_args": {}, "model_generate_config": {"max_tokens": 8},
-    }  # fmt: skip
+        "created": "2026-01-01T00:00:00+00:00",
+        "task": "refusal",
+        "model": "openai/m",
+        "dataset": {},
+        "task_registry_name": "polyrefuse/refusal",
+        "model_base_url": "https://api.example.org/v1",
+        "model_args": {},
+        "config": {"epochs": 1},
+        "packages": {"inspect_ai": "0.3"},
+        "task_args": {},
+        "model_generate_config": {"max_tokens": 8},
+    }
     return {
-        "version": 2, "status": "success", "eval": spec, "samples": [sample],
+        "version": 2,
+        "status": "success",
+        "eval": spec,
+        "samples": [sample],
         "plan": {"steps": [{"solver": "generate"}], "config": {"temperature": 0}},
-        "stats": {"started_at": "2026-01-01T00:00:00+00:00", "completed_at": "2026-01-01T00:00:09+00:00"},
-    }  # fmt: skip
+        "stats": {
+            "started_at": "2026-01-01T00:00:00+00:00",
+            "completed_at": "2026-01-01T00:00:09+00:00",
+        },
+    }
 
 
 @cache

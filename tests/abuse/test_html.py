@@ -1,6 +1,5 @@
 """No page runs a script that a text brought: every page is opened in Chromium with hostile texts."""
 
-import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -51,7 +50,9 @@ def ran(browser, folder: Path, name: str) -> bool:
         )
         found = browser.js("return Boolean(window.ran || document.documentElement.dataset.ran)")
         blocked = [x for x in browser.problems() if "Content Security Policy" in x]
-        asked = [url for url in browser.requests() if not url.startswith((address, "data:", "about:"))]
+        asked = [
+            url for url in browser.requests() if not url.startswith((address, "data:", "about:"))
+        ]
         assert not asked, asked
         return bool(found or blocked)
 
@@ -90,26 +91,23 @@ def figures_page(folder: Path) -> list[str]:
 
 
 def geometry_page(folder: Path) -> list[str]:
-    from polyrefuse_evaluation.geometry.page import write_page
-    from polyrefuse_evaluation.geometry.results import CONTENTS, GeometryTables
+    """Write geometry.html with hostile names, titles and paragraphs; its figures hold languages."""
+    from polyrefuse_evaluation.geometry import page
+    from polyrefuse_evaluation.geometry.results import GeometryTables
 
-    class Texts(dict):
-        def __missing__(self, key: str) -> str:
-            return TEXT
+    tables = GeometryTables(-1, 1, TEXT)
+    with pytest.MonkeyPatch.context() as patch:
+        section = page.Section(TEXT, TEXT, TEXT, prints=[TEXT], files=[TEXT])
+        patch.setattr(page, "sections", lambda *_: [section])
+        texts = dict.fromkeys(_texts_of(page), TEXT)
+        page.write_page(folder, tables, TEXT, texts)
+    return [page.PAGE]
 
-    tables = GeometryTables(-1, 1, None, **{name: [_spoilt(row)] for name, row in CONTENTS.items()})
-    write_page(folder, tables, TEXT, Texts())
-    return ["geometry.html"]
 
-
-def _spoilt(row: type) -> Any:
-    """Return a row of a table with hostile text for every text but a language."""
-    values = {"str": TEXT, "int": 1, "float": 0.5, "bool": True}
-    fields = {}
-    for field in dataclasses.fields(row):
-        kind = str(getattr(field.type, "__name__", field.type)).split(" ")[0]
-        fields[field.name] = "en" if field.name in ("language", "source", "target") else values[kind]
-    return row(**fields)
+def _texts_of(page: Any) -> list[str]:
+    """Return the paragraphs that the template asks for."""
+    template = next(Path(page.__file__).parent.rglob("geometry.html.j2")).read_text("utf-8")
+    return re.findall(r'texts\["(\w+)"\]', template)
 
 
 def residual_page(folder: Path) -> list[str]:
@@ -123,7 +121,14 @@ def residual_page(folder: Path) -> list[str]:
     effects = Effects(tokens=[TokenRow(TEXT, "en", 0, TEXT, 1.0, True)])
     text = TEXT.encode("utf-8", "replace").decode()
     publish(
-        RunDirectory(folder), [text, text], LayerTables(), effects, None, [], ResidualOptions(), {text: text}
+        RunDirectory(folder),
+        [text, text],
+        LayerTables(),
+        effects,
+        None,
+        [],
+        ResidualOptions(),
+        {text: text},
     )
     return [NAME]
 
@@ -152,19 +157,32 @@ def card_pages(folder: Path) -> list[str]:
     from polyrefuse_builders.documents.render import document_texts
 
     text = TEXT.encode("utf-8", "replace").decode()
-    spoilt = dict.fromkeys(("prompt", "prompt_en", "source", "source_id", "license", "translator"), text)
+    spoilt = dict.fromkeys(
+        ("prompt", "prompt_en", "source", "source_id", "license", "translator"), text
+    )
     rows = [
-        Prompt.model_validate({**seeds.PROMPT, **spoilt, "id": f"{text}-{n}", "split": split, "prompt_en": f"{n}{text}",
-                               "source_category": text, "canary": text})
+        Prompt.model_validate(
+            {
+                **seeds.PROMPT,
+                **spoilt,
+                "id": f"{text}-{n}",
+                "split": split,
+                "prompt_en": f"{n}{text}",
+                "source_category": text,
+                "canary": text,
+            }
+        )
         for n, split in enumerate(("train", "validation", "test"))
-    ]  # fmt: skip
+    ]
     about = About(name=text, licence="mit", description="d", sources=[], load_name="x")
     names = []
     for name, content in document_texts(rows, [], about).items():
         if name.endswith(".md"):
             page = MarkdownIt("commonmark", {"html": True}).enable("table").render(_body(content))
             target = folder / f"{len(names)}.html"
-            target.write_text(f"<!doctype html><meta charset=utf-8>{page}", encoding="utf-8", errors="replace")
+            target.write_text(
+                f"<!doctype html><meta charset=utf-8>{page}", encoding="utf-8", errors="replace"
+            )
             names.append(target.name)
     return names
 
@@ -219,5 +237,9 @@ def test_without_escaping_it_is_caught(browser, tmp_path, unescaped, name):
     for page in pages:
         path = tmp_path / page
         text = path.read_text(encoding="utf-8", errors="replace")
-        path.write_text(re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "", text), "utf-8", "replace")
+        path.write_text(
+            re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "", text),
+            "utf-8",
+            "replace",
+        )
     assert any(ran(browser, tmp_path, page) for page in pages)

@@ -176,18 +176,33 @@ def _unpickles(node) -> bool:
         for word in node.keywords
     )
     unsafe = {
-        ("torch", "load"), ("pickle", "loads"), ("pickle", "load"), ("joblib", "load"), ("yaml", "load"),
-        ("yaml", "load_all"), ("yaml", "unsafe_load"), ("yaml", "full_load"), ("dill", "load"),
-        ("marshal", "loads"), ("shelve", "open"), ("pandas", "read_pickle"),
-    }  # fmt: skip
+        ("torch", "load"),
+        ("pickle", "loads"),
+        ("pickle", "load"),
+        ("joblib", "load"),
+        ("yaml", "load"),
+        ("yaml", "load_all"),
+        ("yaml", "unsafe_load"),
+        ("yaml", "full_load"),
+        ("dill", "load"),
+        ("marshal", "loads"),
+        ("shelve", "open"),
+        ("pandas", "read_pickle"),
+    }
     return allow or (owner, node.func.attr) in unsafe
 
 
 def test_weights_that_are_cut_or_made_up(refused, model):
     path = model / "model.safetensors"
     whole = path.read_bytes()
-    for content in (b"", whole[: len(whole) // 2], b"\xff" * 64, whole[:8] + b"{" * 2000,
-                    (2**62).to_bytes(8, "little") + b"{}", b"PK\x03\x04" + whole[4:200]):  # fmt: skip
+    for content in (
+        b"",
+        whole[: len(whole) // 2],
+        b"\xff" * 64,
+        whole[:8] + b"{" * 2000,
+        (2**62).to_bytes(8, "little") + b"{}",
+        b"PK\x03\x04" + whole[4:200],
+    ):
         path.write_bytes(content)
         assert str(model) in refused("check", model)
 

@@ -30,16 +30,34 @@ QUICK = {
     "build card": ["build", "card", "{small}"],
     "build diff-upstream": ["build", "diff-upstream", "{small}", "{small}"],
     "judge": ["judge", "{rows}", "--judge", "keyword", "--out", "{out}/judged.jsonl"],
-    "calibrate": ["calibrate", "--judge", "keyword", "--reference", "{reference}", "--out", "{out}/c.json"],
+    "calibrate": [
+        "calibrate",
+        "--judge",
+        "keyword",
+        "--reference",
+        "{reference}",
+        "--out",
+        "{out}/c.json",
+    ],
     "import-run": ["import-run", "{log}", "--out", "{out}/imported"],
-}  # fmt: skip
+}
 """What `make test` runs, in this order; braces are filled in."""
 
 SLOW = {
     "check": ["check", "planted"],
     "evaluate": [
-        "evaluate", "planted", "--languages", "en,th", "--limit", "1",
-        "--max-new-tokens", "4", "--train-prompts", "4", "--out", "{out}/run",
+        "evaluate",
+        "planted",
+        "--languages",
+        "en,th",
+        "--limit",
+        "1",
+        "--max-new-tokens",
+        "4",
+        "--train-prompts",
+        "4",
+        "--out",
+        "{out}/run",
     ],
     "report": ["report", "{out}/run"],
     "judge-sample": ["judge-sample", "{out}/run", "--out", "{out}/sheet.csv"],
@@ -48,19 +66,47 @@ SLOW = {
     "leaderboard build": ["leaderboard", "build", "{out}/submission", "--out", "{out}/site"],
     "build run": ["build", "run", "{recipe}", "--out", "{out}/built", "--mirror", "{mirror}"],
     "build translate": [
-        "build", "translate", "{small}", "--languages", "es", "--engine", "apertium",
-        "--out", "{out}/translated",
+        "build",
+        "translate",
+        "{small}",
+        "--languages",
+        "es",
+        "--engine",
+        "apertium",
+        "--out",
+        "{out}/translated",
     ],
     "geometry": [
-        "geometry", "planted", "--out", "{out}/geometry", "--languages", "de,en,zh", "--sources", "de,en",
-        "--limit", "2", "--resamples", "50", "--max-new-tokens", "4",
+        "geometry",
+        "planted",
+        "--out",
+        "{out}/geometry",
+        "--languages",
+        "de,en,zh",
+        "--sources",
+        "de,en",
+        "--limit",
+        "2",
+        "--resamples",
+        "50",
+        "--max-new-tokens",
+        "4",
     ],
     "residual-space": [
-        "residual-space", "planted:residual-base", "planted:residual", "--out", "{out}/space",
-        "--languages", "en", "--limit", "2", "--max-new-tokens", "4",
+        "residual-space",
+        "planted:residual-base",
+        "planted:residual",
+        "--out",
+        "{out}/space",
+        "--languages",
+        "en",
+        "--limit",
+        "2",
+        "--max-new-tokens",
+        "4",
     ],
     "demo": ["demo", "--out", "{out}/demo"],
-}  # fmt: skip
+}
 """What `make abuse` runs as well."""
 
 
@@ -90,7 +136,9 @@ def test_every_command_is_known_to_be_offline_or_online():
 
 def test_a_new_command_would_have_to_be_classified(monkeypatch):
     """The mutation."""
-    monkeypatch.setattr("tests.abuse.test_network.all_commands", lambda: [*QUICK, *SLOW, *ONLINE, "new"])
+    monkeypatch.setattr(
+        "tests.abuse.test_network.all_commands", lambda: [*QUICK, *SLOW, *ONLINE, "new"]
+    )
     with pytest.raises(AssertionError, match="new"):
         test_every_command_is_known_to_be_offline_or_online()
 
@@ -129,10 +177,15 @@ split = "test"
     (tmp_path / "submissions").mkdir()
     release = ROOT / "tests" / "builders" / "release"
     return {
-        "out": str(tmp_path / "out"), "small": str(dataset), "rows": str(rows), "log": str(log),
-        "reference": str(reference), "mirror": str(mirror), "recipe": str(tmp_path / "recipe.toml"),
+        "out": str(tmp_path / "out"),
+        "small": str(dataset),
+        "rows": str(rows),
+        "log": str(log),
+        "reference": str(reference),
+        "mirror": str(mirror),
+        "recipe": str(tmp_path / "recipe.toml"),
         "release": str(release),
-    }  # fmt: skip
+    }
 
 
 def run_blocked(folder: Path, commands: list[list[str]], program: str | None = None):
@@ -145,13 +198,21 @@ def run_blocked(folder: Path, commands: list[list[str]], program: str | None = N
         key: value
         for key, value in os.environ.items()
         if key not in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
-    } | {"PYTHONPATH": os.pathsep.join(filter(None, path)), "ABUSE_NETWORK_LOG": str(log),
-         "HF_HOME": str(folder / "hf")}  # fmt: skip
+    } | {
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
+        "ABUSE_NETWORK_LOG": str(log),
+        "HF_HOME": str(folder / "hf"),
+    }
     arguments = ["-m", "tests.abuse.run_commands", folder / "commands.json", found]
     done = subprocess.run(
         [sys.executable, *(arguments if program is None else ["-c", program])],
-        cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
     results = json.loads(found.read_text("utf-8")) if found.exists() else []
     return done, results, log.read_text("utf-8").splitlines()
 
@@ -167,8 +228,11 @@ def assert_offline(tmp_path, places, commands, expected=()) -> None:
     assert tries == []
     codes = dict(zip(commands, (row["code"] for row in results), strict=True))
     print({name: row["seconds"] for name, row in zip(commands, results, strict=True)})
-    unexpected = {name: (code, results[list(commands).index(name)]["said"][-500:])
-                  for name, code in codes.items() if code != dict(expected).get(name, 0)}  # fmt: skip
+    unexpected = {
+        name: (code, results[list(commands).index(name)]["said"][-500:])
+        for name, code in codes.items()
+        if code != dict(expected).get(name, 0)
+    }
     assert not unexpected
 
 
@@ -191,9 +255,9 @@ PROGRAMS = {
     "a name": "import socket; socket.getaddrinfo('example.org', 80)",
     "a client": "import httpx2; httpx2.get('http://127.0.0.1:9')",
     "a child": "import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', "
-               "'import socket; socket.create_connection((\"127.0.0.1\", 9))']).returncode)",
+    "'import socket; socket.create_connection((\"127.0.0.1\", 9))']).returncode)",
     "the Hub": "from huggingface_hub import HfApi; HfApi().model_info('gpt2')",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

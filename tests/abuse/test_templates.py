@@ -35,25 +35,25 @@ ESCAPES = {
     "nested": "{{ " + "(" * 5000 + ")" * 5000 + " }}",
     "nested blocks": "{% if x %}" * 3000,
     "nested lists": "{{ " + "[" * 5000 + "]" * 5000 + " }}",
-}  # fmt: skip
+}
 
 BOMBS = {
     "loops": "{% for a in range(99999) %}{% for b in range(99999) %}{% for c in range(99999) %}"
-             "{% endfor %}{% endfor %}{% endfor %}" + SOUND,
+    "{% endfor %}{% endfor %}{% endfor %}" + SOUND,
     "a long range": "{% for a in range(10**9) %}{% endfor %}" + SOUND,
     "a long text": "{{ 'a' * 9999 * 9999 * 9999 }}" + SOUND,
     "a padded text": "{{ 'a'|center(3000000000) }}" + SOUND,
     "a formatted text": "{{ '%3000000000s' % 'a' }}" + SOUND,
     "doubling": "{% set ns = namespace(x='aaaaaaaaaaaaaaaa') %}{% for a in range(60) %}"
-                "{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}" + SOUND,
+    "{% set ns.x = ns.x ~ ns.x %}{% endfor %}{{ ns.x }}" + SOUND,
     "doubling lists": "{% set ns = namespace(x=[1]) %}{% for a in range(60) %}"
-                      "{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x|length }}" + SOUND,
+    "{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x|length }}" + SOUND,
     "a power": "{{ 9 ** 9 ** 9 ** 9 }}" + SOUND,
     "squares": "{% set ns = namespace(x=99999) %}{% for a in range(60) %}"
-               "{% set ns.x = ns.x * ns.x %}{% endfor %}" + SOUND,
+    "{% set ns.x = ns.x * ns.x %}{% endfor %}" + SOUND,
     "much text": "{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}" + SOUND,
     "a large file": "{# " + "x" * 2_000_000 + " #}" + SOUND,
-}  # fmt: skip
+}
 
 
 @pytest.fixture

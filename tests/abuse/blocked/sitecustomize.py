@@ -9,13 +9,23 @@ import os
 import sys
 
 _LOG = os.environ.get("ABUSE_NETWORK_LOG")
-_EVENTS = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.sendmsg"}
+_EVENTS = {
+    "socket.connect",
+    "socket.getaddrinfo",
+    "socket.gethostbyname",
+    "socket.sendto",
+    "socket.sendmsg",
+}
 
 
 def _block(event: str, arguments: tuple) -> None:
     if event not in _EVENTS:
         return
-    address = arguments[1] if event in ("socket.connect", "socket.sendto", "socket.sendmsg") else arguments[0]
+    address = (
+        arguments[1]
+        if event in ("socket.connect", "socket.sendto", "socket.sendmsg")
+        else arguments[0]
+    )
     if isinstance(address, str | bytes) and event.startswith("socket.connect"):
         return  # AF_UNIX
     if event in ("socket.sendto", "socket.sendmsg") and not isinstance(address, tuple):
