@@ -6,7 +6,7 @@ EXTRAS := .[all]
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-full planted lint sample clean
+.PHONY: demo test test-full abuse planted lint sample clean
 
 demo: .venv/.installed
 	$(BIN)/polyrefuse demo --out runs/demo
@@ -16,6 +16,11 @@ test: .venv/.installed-dev lint planted
 
 test-full: .venv/.installed-dev lint planted
 	$(PYTEST) $(PYTEST_ARGS)
+
+# Hostile input: coverage of the parsers (at least 95% of lines), then the whole suite at length.
+abuse: .venv/.installed-dev planted
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.abuse.parser_coverage
+	ABUSE_EXAMPLES=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/abuse
 
 # What the tests share is trained before them, one model a core, unless it is cached.
 TRAIN := import sys; from polyrefuse_evaluation.planted import planted_pair as train; train(sys.argv[1], int(sys.argv[2]))

@@ -1,4 +1,4 @@
-"""What the abuse suite shares: the command line in this process and outside of it, a small dataset."""
+"""What the abuse suite shares: the command line in this process, a small dataset and model."""
 
 import json
 import os
@@ -35,7 +35,7 @@ class Done:
 
 @pytest.fixture
 def run(monkeypatch, capsys) -> Callable[..., Done]:
-    """Return a function that runs `polyrefuse` in this process, and checks what every command owes."""
+    """Return a function that runs `polyrefuse` here, and checks what every command owes."""
 
     def command(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["polyrefuse", *map(str, arguments)])
@@ -55,7 +55,7 @@ def run(monkeypatch, capsys) -> Callable[..., Done]:
 
 @pytest.fixture
 def refused(run) -> Callable[..., str]:
-    """Return a function that runs a command which must end with code 2, and returns its one line."""
+    """Return a function that runs a command which must end with code 2; returns its line."""
 
     def command(*arguments: object) -> str:
         done = run(*arguments)

@@ -95,7 +95,7 @@ def _core() -> list[Parser]:
             (
                 "polyrefuse.folder:read_prompts,read_jsonl,folder_languages,require_dataset_folder,"
                 "_refuse_stray_files",
-                "polyrefuse.prompts",
+                "polyrefuse.prompts:Prompt._known_language,Prompt._known_category",
                 "polyrefuse.invariants",
             ),
         ),

@@ -174,7 +174,7 @@ def _translation() -> list[Parser]:
             "the file of the translation cache",
             _cache_file,
             (seeds.cache_file,),
-            ("polyrefuse_builders.translation.cache_file",),
+            ("polyrefuse_builders.translation.cache_file:connect,is_corrupt,move_aside",),
         ),
         Parser(
             "a translator's reply",
@@ -213,7 +213,8 @@ def _cache(folder: Path, content: bytes) -> object:
     with sqlite3.connect(path) as database:
         try:
             database.execute(
-                "INSERT INTO translations VALUES ('e', 'r', 'en', 'de', ?, 'failed', ?, ?, ?, ?, 'now')",
+                "INSERT INTO translations VALUES "
+                "('e', 'r', 'en', 'de', ?, 'failed', ?, ?, ?, ?, 'now')",
                 texts,
             )
         except sqlite3.Error:

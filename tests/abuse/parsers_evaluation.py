@@ -369,7 +369,7 @@ def _logs() -> list[Parser]:
         Parser(
             "a log of Inspect",
             _in_file("log.json", inspect),
-            (seeds.inspect_log,),
+            (seeds.inspect_log, seeds.inspect_weights),
             (f"{E}.integrations.inspect_log", foreign),
         ),
         Parser(

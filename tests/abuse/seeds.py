@@ -423,6 +423,18 @@ def inspect_log() -> bytes:
     return json.dumps(_inspect()).encode()
 
 
+@cache
+def inspect_weights() -> bytes:
+    """Return the same of a checkpoint that Inspect loaded."""
+    log = _inspect()
+    log["eval"] |= {
+        "model": "hf/local",
+        "model_base_url": None,
+        "model_args": {"model_path": "m", "do_sample": False, "torch_dtype": "torch.float32"},
+    }
+    return json.dumps(log).encode()
+
+
 def _inspect() -> dict[str, Any]:
     verdict = {"judge": "keyword", "version": "1", "outcome": "refused", "score": 1.0, "reason": ""}
     score = {

@@ -49,13 +49,14 @@ def test_parquet_bombs_are_refused_in_little_memory(tmp_path, kind):
     path = bomb(tmp_path / "rows.parquet", kind)
     assert path.stat().st_size < 2_000_000
     program = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (%d, %d))\n"
+        f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))\n"
         "from pathlib import Path\n"
         "from polyrefuse.errors import DatasetError\n"
         "from polyrefuse_builders.sources.readers import read_records\n"
-        "try:\n    print(sum(1 for _ in read_records(Path(%r), 'parquet', ['goal'])))\n"
+        f"rows = read_records(Path({str(path)!r}), 'parquet', ['goal'])\n"
+        "try:\n    print(sum(1 for _ in rows))\n"
         "except DatasetError as error:\n    print('refused', error)"
-    ) % (MEMORY, MEMORY, str(path))
+    )
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,

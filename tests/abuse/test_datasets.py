@@ -1,4 +1,4 @@
-"""Hostile dataset folders: one line and code 2, nothing written elsewhere, hostile text recorded."""
+"""Hostile dataset folders: one line and code 2, nothing written elsewhere, text recorded."""
 
 import json
 import os
@@ -29,7 +29,7 @@ CONTENTS = {
     "text": b'"text"\n',
     "one key twice": b'{"id": "a", "id": 7}\n',
     "unknown keys": b'{"__class__": "os.system", "__proto__": {}}\n',
-    "a pickle": b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94\x8c\x06system\x94\x93\x94.",
+    "a pickle": b"\x80\x04\x8c\x02os\x94\x8c\x06system\x94\x93\x94.",
     "gzip": b"\x1f\x8b\x08\x00" + b"\x00" * 64,
 }
 

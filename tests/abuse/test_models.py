@@ -1,4 +1,4 @@
-"""Hostile model folders: nothing of theirs runs, nothing is unpickled, every one ends in one line."""
+"""Hostile model folders: nothing of theirs runs or is unpickled, each ends in one line."""
 
 import json
 import pickle

@@ -1,4 +1,4 @@
-"""No network unless the command needs it: every command is one or the other, and the offline ones try nothing."""
+"""No network unless the command needs it: the others try nothing, and a new one must say."""
 
 import json
 import os
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 ONLINE = {
     "build publish": "asks the Hub what is there, also in a dry run",
 }
-"""Commands that cannot do without. Others go online only if told to: a Hub id, an endpoint, a web engine."""
+"""Commands that cannot do without. Others go online if told to: a Hub id, an endpoint."""
 
 QUICK = {
     "data export": ["data", "export", "{out}/sample"],
@@ -237,7 +237,7 @@ def assert_offline(tmp_path, places, commands, expected=()) -> None:
 
 
 EXPECTED = {"build import-upstream": 2, "import-run": 2}
-"""These get too little to do it all: a release, a log and submissions of some size are their own tests'."""
+"""These get too little to do it all: a release, a whole log are their own tests'."""
 
 
 def test_offline_commands_try_nothing(tmp_path, places):

@@ -1,8 +1,7 @@
-"""Loaded by every Python that starts with this folder on its path: no network, and a record of tries.
+"""Loaded by every Python that has this folder on its path: no network, and a record of tries.
 
 Name look-ups, connections and datagrams are written to the file in ABUSE_NETWORK_LOG, then refused.
-Sockets within the machine (AF_UNIX) are not network. Code outside of Python is not seen: see
-`test_network`, which also takes the network away altogether where it may.
+Sockets within the machine (AF_UNIX) are not network. Code outside of Python is not seen.
 """
 
 import os
