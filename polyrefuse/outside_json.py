@@ -26,3 +26,11 @@ def parse_json(text: str | bytes) -> Any:
 def json_problem(error: ValueError) -> str:
     """Return what is wrong in a few words, of an error of `parse_json`."""
     return str(getattr(error, "msg", None) or error).split(":")[0].split(";")[0][:120]
+
+
+def rows_problem(error: ValueError) -> str:
+    """Return where and what is wrong of a file that should be a list of rows."""
+    if str(error) == TOO_DEEP:
+        return f": is not a plain list of rows ({TOO_DEEP.removeprefix('is ')})"
+    line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
+    return f"{line}: is not valid JSON ({json_problem(error)})"

@@ -11,7 +11,6 @@ Positions count from 0, as in ``harmful_test#17``. Files that are not ``.json`` 
 Knows nothing of our ids, categories or errata.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 
 from polyrefuse.errors import DatasetError
 from polyrefuse.languages import LANGUAGES
-from polyrefuse.outside_json import json_problem, parse_json
+from polyrefuse.outside_json import parse_json, rows_problem
 from polyrefuse.plain_file import plain
 from polyrefuse.prompts import Label, Split
 
@@ -195,10 +194,7 @@ def _read_rows(path: Path, text_field: str) -> list[Row]:
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: byte {error.start + 1} is not UTF-8.", DOWNLOAD) from error
     except ValueError as error:
-        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise DatasetError(
-            f"{path}{line}: is not valid JSON ({json_problem(error)}).", DOWNLOAD
-        ) from error
+        raise DatasetError(f"{path}{rows_problem(error)}.", DOWNLOAD) from error
     if not isinstance(rows, list) or not rows:
         raise DatasetError(f"{path}: is not a JSON list of rows.", DOWNLOAD)
     return [_read_row(row, text_field, f"{path}, row {n} (from 0)") for n, row in enumerate(rows)]

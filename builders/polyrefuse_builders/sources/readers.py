@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from polyrefuse.errors import DatasetError
-from polyrefuse.outside_json import json_problem, parse_json
+from polyrefuse.outside_json import json_problem, parse_json, rows_problem
 from polyrefuse.parquet import UnreadableParquetError, read_rows
 from polyrefuse.plain_file import plain
 from polyrefuse_builders.sources.manifest import Format
@@ -73,10 +73,7 @@ def _read_json(path: Path) -> Iterator[Record]:
     try:
         rows = parse_json(_text(path))
     except ValueError as error:
-        line = f", line {error.lineno}" if isinstance(error, json.JSONDecodeError) else ""
-        raise DatasetError(
-            f"{path}{line}: is not valid JSON ({json_problem(error)}).", REMEDY
-        ) from error
+        raise DatasetError(f"{path}{rows_problem(error)}.", REMEDY) from error
     if not isinstance(rows, list):
         raise DatasetError(f"{path}: is not a JSON list of rows.", REMEDY)
     for position, row in enumerate(rows):
