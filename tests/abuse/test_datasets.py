@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from polyrefuse.folder import read_prompts
+from polyrefuse_evaluation.planted import planted_pair
 from tests.abuse.terminal import HOSTILE_NAME
 
 LINE = '{"id": "a"'
@@ -110,9 +111,7 @@ PLACES = {
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("kind", ODD_FILES)
 @pytest.mark.timeout(60)
-def test_pipes_devices_and_loops_where_files_should_be(
-    refused, dataset, model, tmp_path, place, kind
-):
+def test_pipes_devices_and_loops_where_files_should_be(refused, dataset, tmp_path, place, kind):
     path = dataset / place
     if path.is_dir():
         path.rename(dataset / "moved")
@@ -121,7 +120,11 @@ def test_pipes_devices_and_loops_where_files_should_be(
     if place == "data" and kind == "a folder":
         pytest.skip("a folder belongs there")
     ODD_FILES[kind](path)
-    names = {"dataset": dataset, "out": tmp_path / "out", "model": model}
+    names = {
+        "dataset": dataset,
+        "out": tmp_path / "out",
+        "model": planted_pair("single").folder / "tuned",
+    }
     refused(*(part.format(**names) for part in PLACES[place]))
 
 
@@ -153,11 +156,12 @@ def test_a_link_out_of_the_folder_is_read_but_never_published_nor_written_throug
 def test_without_the_check_the_link_would_be_written_through(run, dataset, tmp_path, monkeypatch):
     """The mutation."""
     monkeypatch.setattr("polyrefuse_builders.documents.render.require_no_links", lambda *_: None)
-    secret = tmp_path / "secret"
-    secret.write_text("root", encoding="utf-8")
-    (dataset / "datasheet.md").symlink_to(secret)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "de.md").write_text("mine", encoding="utf-8")
+    (dataset / "languages").symlink_to(outside)
     assert run("build", "card", dataset).code == 0
-    assert secret.read_text(encoding="utf-8") != "root"
+    assert sorted(path.name for path in outside.iterdir()) == ["en.md", "th.md"]
 
 
 @pytest.mark.parametrize("name", ["completions.jsonl", ".settings.json.partial", "figures"])

@@ -229,7 +229,17 @@ def unescaped(monkeypatch):
     pages.environment.cache_clear()
 
 
-@pytest.mark.parametrize("name", [name for name in PAGES if name != "figures"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "report",
+        *(
+            pytest.param(x, marks=[pytest.mark.slow])
+            for x in PAGES
+            if x not in ("report", "figures")
+        ),
+    ],
+)
 def test_without_escaping_it_is_caught(browser, tmp_path, unescaped, name):
     """With the page's policy in place (its refusals are in the console), and without."""
     pages = PAGES[name](tmp_path)

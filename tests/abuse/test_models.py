@@ -39,11 +39,23 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize("text", CONFIGS.values(), ids=CONFIGS)
+def spoil(refused, model, name: str, texts) -> None:
+    kept = (model / name).read_bytes()
+    for text in texts:
+        (model / name).write_text(text, encoding="utf-8")
+        assert str(model) in refused("check", model)
+    (model / name).write_bytes(kept)
+
+
 @pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "tokenizer.json"])
-def test_files_that_are_no_json_objects(refused, model, name, text):
-    (model / name).write_text(text, encoding="utf-8")
-    assert str(model) in refused("check", model)
+def test_files_that_are_no_json_objects(refused, model, name):
+    spoil(refused, model, name, [CONFIGS["nested"], CONFIGS["a list"]])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json", "tokenizer.json"])
+def test_other_files_that_are_no_json_objects(refused, model, name):
+    spoil(refused, model, name, CONFIGS.values())
 
 
 FIELDS = {
@@ -59,10 +71,17 @@ FIELDS = {
     "max_position_embeddings": ["x", -1, None],
     "quantization_config": ["x", {"quant_method": "evil"}, {"load_in_4bit": True}],
 }
+QUICK_FIELDS = ("num_hidden_layers", "vocab_size")
 """Values of the wrong type, size or kind. Some make no difference: the proof then passes."""
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize(
+    "field",
+    [
+        pytest.param(name, marks=[] if name in QUICK_FIELDS else [pytest.mark.slow])
+        for name in FIELDS
+    ],
+)
 def test_fields_of_wrong_types_and_sizes(run, model, field):
     for value in FIELDS[field]:
         folder = Path(shutil.copytree(model, model.parent / "spoilt", dirs_exist_ok=True))
@@ -124,7 +143,9 @@ def test_with_the_option_it_would_run(run, model, marker):
 PICKLES = ("pytorch_model.bin", "model.pt", "model.pkl", "model.pth", "model.ckpt", "model.joblib")
 
 
-@pytest.mark.parametrize("name", PICKLES)
+@pytest.mark.parametrize(
+    "name", [PICKLES[0], *(pytest.param(x, marks=[pytest.mark.slow]) for x in PICKLES[1:])]
+)
 def test_pickled_weights_are_refused_and_never_read(refused, model, marker, name):
     (model / "model.safetensors").unlink()
     (model / name).write_bytes(pickle.dumps(Bomb(marker)))

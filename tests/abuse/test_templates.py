@@ -71,7 +71,16 @@ def with_template(refused, model, tmp_path):
     return give
 
 
-@pytest.mark.parametrize("name", ESCAPES)
+QUICK = ("class", "lipsum", "raise", "nested", "recursion")
+QUICK_BOMBS = ("loops", "a padded text", "doubling", "squares")
+
+
+def some(names, quick):
+    """Return parameters: those that are not quick run with `make abuse`."""
+    return [pytest.param(x, marks=[] if x in quick else [pytest.mark.slow]) for x in names]
+
+
+@pytest.mark.parametrize("name", some(ESCAPES, QUICK))
 def test_the_sandbox_holds(with_template, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     text = ESCAPES[name].replace("MARKER", str(tmp_path / "marker"))
@@ -88,7 +97,7 @@ def test_without_the_sandbox_an_escape_would_run(tmp_path):
     assert (tmp_path / "marker").exists()
 
 
-@pytest.mark.parametrize("name", BOMBS)
+@pytest.mark.parametrize("name", some(BOMBS, QUICK_BOMBS))
 def test_bombs_are_stopped(with_template, monkeypatch, name):
     monkeypatch.setattr(template_limits, "MOST_SECONDS", 1.0)
     monkeypatch.setattr(template_limits, "MOST_BYTES", 256 * 1024**2)
