@@ -17,7 +17,7 @@ from polyrefuse.errors import PolyRefuseError
 from tests.abuse.corpus import RAW_JSON, TOKENS, hostile, mutate_bytes, mutate_json
 from tests.abuse.parsers import Parser, all_parsers
 
-EXAMPLES = int(os.environ.get("ABUSE_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("ABUSE_EXAMPLES", "20"))
 LONGEST_SECONDS = 20.0
 """One example takes milliseconds; this many seconds on a busy machine mean that it does not end."""
 
