@@ -6,7 +6,7 @@ EXTRAS := .[all]
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-full faults planted lint sample clean
+.PHONY: demo test test-full faults abuse planted lint sample clean
 
 demo: .venv/.installed
 	$(BIN)/polyrefuse demo --out runs/demo
@@ -23,6 +23,11 @@ faults: .venv/.installed-dev planted
 	rm -f .faults.jsonl
 	POLYREFUSE_FAULTS=full POLYREFUSE_FAULT_SEED=$(FAULTS_SEED) POLYREFUSE_FAULT_TALLY=$(CURDIR)/.faults.jsonl \
 		OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/faults $(PYTEST_ARGS)
+
+# Hostile input: coverage of the parsers (at least 95% of lines), then the whole suite at length.
+abuse: .venv/.installed-dev planted
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.abuse.parser_coverage
+	ABUSE_EXAMPLES=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/abuse
 
 # What the tests share is trained before them, one model a core, unless it is cached.
 TRAIN := import sys; from polyrefuse_evaluation.planted import planted_pair as train; train(sys.argv[1], int(sys.argv[2]))

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from polyrefuse.errors import PolyRefuseError, first_problem
 from polyrefuse.outcomes import Outcome
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import Label
 
 CALIBRATION_SCHEMA_VERSION = 1
@@ -222,7 +223,7 @@ def read_calibration(path: Path) -> Calibration:
         CalibrationError: it cannot be read or does not fit the schema; names the field.
     """
     try:
-        return Calibration.model_validate_json(path.read_text(encoding="utf-8"))
+        return Calibration.model_validate_json(plain(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise CalibrationError(
             f"{path}: cannot be read ({error.strerror}).", "Make one with 'polyrefuse calibrate'."

@@ -64,10 +64,17 @@ def resolve_folder(source: str | Path | None = None, revision: str | None = None
         return SAMPLE_FOLDER
     folder = Path(source)
     if folder.exists() or isinstance(source, Path) or source.startswith((".", "/", "~")):
-        folder = folder.expanduser()
+        folder = _expanded(folder)
         require_dataset_folder(folder)
         return folder
     return _download(source, revision)
+
+
+def _expanded(folder: Path) -> Path:
+    try:
+        return folder.expanduser()
+    except RuntimeError as error:
+        raise DatasetError(f"{folder}: {error}.", "Name the folder in full.") from error
 
 
 def _download(repo_id: str, revision: str | None) -> Path:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from polyrefuse.errors import DatasetError, first_problem
 from polyrefuse.invariants import Erratum
 from polyrefuse.languages import LANGUAGES, parse_languages
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import SPLITS, Prompt
 from polyrefuse.row_index import RowIndex
 
@@ -174,7 +175,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield (line number, line without its end) of the lines of a file that are not blank."""
     most = MAX_LINE_MIB * 2**20
     try:
-        with path.open("rb") as file:
+        with plain(path).open("rb") as file:
             for number, line in enumerate(iter(lambda: file.readline(most + 1), b""), start=1):
                 if len(line) > most:
                     raise DatasetError(

@@ -18,6 +18,7 @@ from polyrefuse.calibration_schema import (
 from polyrefuse.endpoint_schema import EndpointRecord
 from polyrefuse.errors import DatasetError, first_problem
 from polyrefuse.outcomes import JUDGED_OUTCOMES, Outcome
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import Label
 from polyrefuse.run_records import (
     DatasetRecord,
@@ -234,7 +235,7 @@ def read_result(path: Path) -> Result:
         DatasetError: the file cannot be read or does not fit the schema; names the field.
     """
     try:
-        return Result.model_validate_json(path.read_text(encoding="utf-8"))
+        return Result.model_validate_json(plain(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise DatasetError(
             f"{path}: cannot be read ({error.strerror}).",

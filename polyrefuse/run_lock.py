@@ -176,7 +176,7 @@ def _busy(folder: Path, holder: Holder | None) -> RunDirectoryError:
 def _parse(content: bytes) -> Holder | None:
     try:
         return Holder(**json.loads(content))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         return None
 
 

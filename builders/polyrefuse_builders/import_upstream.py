@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from polyrefuse.invariants import Erratum
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import SPLITS, Label, Prompt, Split, make_prompt_id
 from polyrefuse_builders import upstream_errata as find
 from polyrefuse_builders.alignment import Alignment, measure_alignment
@@ -107,7 +108,7 @@ def import_upstream(upstream: Path, out: Path) -> ImportReport:
             json.dumps(row.model_dump(), ensure_ascii=False) + "\n" for row in report.quarantined
         )
     for licence in sorted(upstream.glob("LICENSE*"))[:1]:
-        extra["LICENSE"] = licence.read_text(encoding="utf-8", errors="replace")
+        extra["LICENSE"] = plain(licence).read_text(encoding="utf-8", errors="replace")
     write_dataset_folder(out, report.prompts, report.errata, card, extra)
     return report
 

@@ -11,7 +11,6 @@ Positions count from 0, as in ``harmful_test#17``. Files that are not ``.json`` 
 Knows nothing of our ids, categories or errata.
 """
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from typing import Any, NamedTuple
 
 from polyrefuse.errors import DatasetError
 from polyrefuse.languages import LANGUAGES
+from polyrefuse.outside_json import parse_json, rows_problem
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import Label, Split
 
 TRANSLATIONS, SPLITS_FOLDER = "PolyRefuse", "splits"
@@ -187,17 +188,13 @@ def _read_translations(folder: Path) -> dict[tuple[Part, str], TranslatedFile]:
 def _read_rows(path: Path, text_field: str) -> list[Row]:
     """Read a JSON list of rows whose prompt stands in `text_field`."""
     try:
-        rows = json.loads(path.read_bytes().decode("utf-8"))
+        rows = parse_json(plain(path).read_bytes().decode("utf-8"))
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}).", DOWNLOAD) from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: byte {error.start + 1} is not UTF-8.", DOWNLOAD) from error
-    except json.JSONDecodeError as error:
-        raise DatasetError(
-            f"{path}, line {error.lineno}: is not valid JSON ({error.msg}).", DOWNLOAD
-        ) from error
-    except RecursionError as error:
-        raise DatasetError(f"{path}: is not a plain list of rows.", DOWNLOAD) from error
+    except ValueError as error:
+        raise DatasetError(f"{path}{rows_problem(error)}.", DOWNLOAD) from error
     if not isinstance(rows, list) or not rows:
         raise DatasetError(f"{path}: is not a JSON list of rows.", DOWNLOAD)
     return [_read_row(row, text_field, f"{path}, row {n} (from 0)") for n, row in enumerate(rows)]

@@ -16,6 +16,13 @@ from torch import Tensor
 
 from polyrefuse.errors import ModelError
 from polyrefuse_evaluation.reasoning import opened_reasoning
+from polyrefuse_evaluation.template_limits import (
+    LONGEST_TEXT,
+    TemplateLimitError,
+    limited,
+    parse_template,
+    require_modest,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -70,7 +77,15 @@ def find_chat_format(
             f"{tokenizer.name_or_path}: the tokenizer has no chat template.",
             "Evaluate an instruction-tuned model, or pass a template with --chat-template FILE.",
         )
-    switches = _switches(template)
+    try:
+        with limited():  # jinja2 works constants out as soon as it looks for variables
+            require_modest(template)
+            switches = _switches(template)
+    except TemplateLimitError as error:
+        raise ModelError(
+            f"{tokenizer.name_or_path}: the chat template is not rendered: {error}.",
+            "Pass another with --chat-template FILE.",
+        ) from error
     texts = [_text(tokenizer, probe, switches, system_prompt) for probe in _PROBES]
     if system_prompt is not None and system_prompt.strip() not in texts[0]:
         raise ModelError(
@@ -137,15 +152,14 @@ def render_prompt(
 
 def _switches(template: str | dict[str, str]) -> dict[str, Any]:
     """Return the switches among the variables that a template reads."""
-    from jinja2 import Environment, TemplateSyntaxError, meta
+    from jinja2 import meta
 
-    # It is only parsed; transformers renders it, in a sandbox.
-    environment = Environment(extensions=["jinja2.ext.loopcontrols"])  # noqa: S701
     names: set[str] = set()
     for text in template.values() if isinstance(template, dict) else [template]:
-        try:
-            names |= meta.find_undeclared_variables(environment.parse(text))
-        except TemplateSyntaxError:  # tags of transformers' own, or a fault that rendering reports
+        tree = parse_template(text)
+        if tree is not None:
+            names |= meta.find_undeclared_variables(tree)
+        else:  # tags that are not jinja2's, or a fault that rendering reports
             names |= set(re.findall(r"(?<![\w.'\"])[a-z_]+\b", text))
     return {name: off for name, off in SWITCHES.items() if name in names}
 
@@ -182,11 +196,15 @@ def _text(
     if system_prompt is not None:
         turns.insert(0, {"role": "system", "content": system_prompt})
     try:
-        return str(
-            tokenizer.apply_chat_template(
-                turns, tokenize=False, add_generation_prompt=True, **switches
+        with limited():
+            text = str(
+                tokenizer.apply_chat_template(
+                    turns, tokenize=False, add_generation_prompt=True, **switches
+                )
             )
-        )
+        if len(text) > LONGEST_TEXT + len(prompt):
+            raise TemplateLimitError(f"it makes {len(text)} characters")
+        return text
     except Exception as error:  # templates are programs and raise anything
         name = f"{tokenizer.name_or_path}: the chat template failed"
         with_system = " with a system prompt" if system_prompt is not None else ""

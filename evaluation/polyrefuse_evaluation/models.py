@@ -14,11 +14,17 @@ import torch
 from torch import Tensor
 
 from polyrefuse.errors import ModelError
+from polyrefuse.plain_file import plain
 from polyrefuse_evaluation.chat import ChatFormat, find_chat_format, pad_left, position_ids
 from polyrefuse_evaluation.decoder_layout import input_device, text_config
 from polyrefuse_evaluation.input_files import InputFiles, checkpoint_files, watch
 from polyrefuse_evaluation.placement import DeviceMap, is_placed, placement_options, weights
 from polyrefuse_evaluation.residual_stream import ResidualStream, find_residual_stream
+from polyrefuse_evaluation.untrusted_checkpoint import (
+    loading_error,
+    require_modest,
+    require_safetensors,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,7 +183,9 @@ def _load_weights(
     try:
         config = AutoConfig.from_pretrained(name, **options)
     except Exception as error:
-        raise _loading_error(name, "its configuration", error) from error
+        raise loading_error(name, "its configuration", error) from error
+    require_modest(name, config.get_text_config(decoder=True))
+    require_safetensors(name)
     if getattr(config, "is_encoder_decoder", False):
         raise ModelError(
             f"{name}: {config.model_type} is an encoder-decoder model.",
@@ -198,7 +206,7 @@ def _load_weights(
             **placement,
         )
     except Exception as error:
-        raise _loading_error(name, "its weights", error) from error
+        raise loading_error(name, "its weights", error) from error
     model, report = loading
     missing = sorted(report["missing_keys"])
     if missing:  # transformers makes them up at random
@@ -220,7 +228,7 @@ def _load_tokenizer(
             name, revision=revision, trust_remote_code=trust_remote_code, padding_side="left"
         )
     except Exception as error:
-        raise _loading_error(name, "its tokenizer", error) from error
+        raise loading_error(name, "its tokenizer", error) from error
     if tokenizer is None or not len(tokenizer):
         raise ModelError(f"{name}: has no tokenizer.", "Save the tokenizer beside the weights.")
     if tokenizer.pad_token_id is None:
@@ -230,7 +238,7 @@ def _load_tokenizer(
 
 def _read_template(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return plain(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
             f"{path}: the chat template cannot be read: {error}.", "It must be a UTF-8 text file."
@@ -248,19 +256,6 @@ def _place(loaded: LoadedModel, device: str) -> None:
             "Name another with --device, or leave it out.",
         ) from error
     model.train(False)
-
-
-def _loading_error(name: str, part: str, error: Exception) -> ModelError:
-    local = Path(name).exists()
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    remedy = (
-        "Check that the folder is a complete transformers checkpoint with its tokenizer."
-        if local
-        else "Check the name and revision, the network and 'hf auth login'; or name a folder."
-    )
-    if "trust_remote_code" in str(error):
-        reason, remedy = "it brings its own code", "Pass --trust-remote-code if you trust it."
-    return ModelError(f"{name}: {part} could not be loaded: {reason[:300].rstrip('.')}.", remedy)
 
 
 def _require_usable(loaded: LoadedModel) -> None:

@@ -64,6 +64,6 @@ def is_torn(line: bytes) -> bool:
     """Whether a line is no JSON at all, which no version ever wrote."""
     try:
         json.loads(line)
-    except ValueError:  # UnicodeDecodeError is one
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
         return True
     return False

@@ -19,7 +19,10 @@ from polyrefuse.atomic import remove_partials, whole_file
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.observing import observed
 from polyrefuse.outcomes import Outcome
+from polyrefuse.outside_json import parse_json
+from polyrefuse.plain_file import require_no_links
 from polyrefuse.prompts import Label
+from polyrefuse.redaction import redact_values
 from polyrefuse.run_lock import LOCK, hold_lock
 from polyrefuse_evaluation.input_files import InputFiles
 from polyrefuse_evaluation.record_batches import (
@@ -246,6 +249,7 @@ def open_run_directory(
         path.mkdir(parents=True, exist_ok=True)
         if path.stat().st_uid == os.getuid():
             path.chmod(0o700)
+    require_no_links(path)
     with ExitStack() as stack:
         with io_errors(path / LOCK):
             stack.enter_context(hold_lock(path))
@@ -258,6 +262,7 @@ def open_run_directory(
 
 def _match_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
     path = run.path / SETTINGS
+    settings = redact_values(settings)
     text = json.dumps(settings, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
     if not path.is_file():
         others = [p.name for p in run.path.iterdir() if not p.name.startswith(".")]
@@ -269,8 +274,10 @@ def _match_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
         run.write_text(SETTINGS, text)
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        before = parse_json(path.read_text(encoding="utf-8"))
+        if not isinstance(before, dict):
+            raise ValueError("no object")
+    except (ValueError, OSError) as error:
         raise RunDirectoryError(f"{path}: is not valid JSON.", "Choose another folder.") from error
     differences = [
         f"{key}: {before.get(key)!r} there, {settings.get(key)!r} now"

@@ -241,7 +241,7 @@ def _read_vectors(path: Path) -> dict[str, Tensor]:
     """Return the vectors of unit length; none if the file is damaged, which makes them again."""
     try:
         vectors = load_file(path) if path.is_file() else {}
-    except SafetensorError as error:
+    except (SafetensorError, OSError, ValueError, KeyError) as error:
         say(f"{path}: is damaged ({error}); its directions are selected again.")
         return {}
     return {

@@ -15,6 +15,7 @@ from polyrefuse.cli.build import build_app
 from polyrefuse.cli.calibration import calibration_app
 from polyrefuse.cli.common import one_line, unexpected
 from polyrefuse.cli.data import data_app
+from polyrefuse.cli.edge import safe_output, say_traceback
 from polyrefuse.cli.evaluation import evaluation_app
 from polyrefuse.cli.geometry import geometry_app
 from polyrefuse.cli.importing import importing_app
@@ -56,14 +57,20 @@ UNEXPECTED = 1
 def main() -> None:
     """Run the command line; turns errors a user can meet into one line and an exit code."""
     end_on_sigterm()
+    with safe_output():
+        _run()
+
+
+def _run() -> None:
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         app(args=arguments, prog_name="polyrefuse", standalone_mode=True)
     except PolyRefuseError as error:
         if debug:
-            raise
-        _say(f"polyrefuse: {one_line(str(error))}")
+            say_traceback(type(error), error, error.__traceback__)
+        else:
+            _say(f"polyrefuse: {one_line(str(error))}")
         sys.exit(error.exit_code)
     except SystemExit as stop:  # typer turns Ctrl-C into exit code 130, without a word
         if stop.code == INTERRUPTED:
@@ -76,9 +83,10 @@ def main() -> None:
         _drop_output()
         sys.exit(1)
     except Exception as error:
-        if debug:
-            raise
         _drop_output()
+        if debug:
+            say_traceback(type(error), error, error.__traceback__)
+            sys.exit(PolyRefuseError.exit_code if isinstance(error, OSError) else UNEXPECTED)
         sys.exit(_explain(error))
 
 
@@ -101,7 +109,7 @@ def _drop_output() -> None:
 
 
 def _say(line: str) -> None:
-    print(line.encode("utf-8", "replace").decode("utf-8"), file=sys.stderr)  # noqa: T201
+    print(line, file=sys.stderr)  # noqa: T201
 
 
 def _version(value: bool) -> None:

@@ -8,6 +8,8 @@ import typer
 
 from polyrefuse.cli import loading
 from polyrefuse.cli.common import needs_extra, quiet_libraries
+from polyrefuse.errors import RunDirectoryError
+from polyrefuse.plain_file import plain
 
 geometry_app = typer.Typer()
 
@@ -93,9 +95,24 @@ def report_geometry(run_dir: Path) -> None:
     from polyrefuse_evaluation.geometry.publish import publish
     from polyrefuse_evaluation.geometry.results import load_tables
 
-    settings = json.loads((run_dir / "settings.json").read_text(encoding="utf-8"))
-    page, texts = publish(run_dir, load_tables(run_dir), str(settings["model"]))
+    page, texts = publish(run_dir, load_tables(run_dir), settings_model(run_dir))
     _print_paragraphs(texts, page)
+
+
+def settings_model(run_dir: Path) -> str:
+    """Return the model that the settings of a run name.
+
+    Raises:
+        RunDirectoryError: they cannot be read.
+    """
+    path = run_dir / "settings.json"
+    try:
+        return str(json.loads(plain(path).read_text(encoding="utf-8"))["model"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+        raise RunDirectoryError(
+            f"{path}: does not say which model it is of ({type(error).__name__}).",
+            "Run 'polyrefuse geometry' again.",
+        ) from error
 
 
 def _print_paragraphs(paragraphs: dict[str, str], page: Path) -> None:

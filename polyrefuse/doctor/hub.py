@@ -13,7 +13,7 @@ def examine_hub(*, online: bool) -> Iterator[Finding]:
     if not online:
         yield Finding("Hub", "not tried", "give --online to ask it", "")
         return
-    from polyrefuse.hub.redaction import redact
+    from polyrefuse.redaction import redact
 
     try:
         from huggingface_hub import constants, get_session

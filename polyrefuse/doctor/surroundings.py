@@ -118,7 +118,7 @@ def _hub_token(environment: Mapping[str, str]) -> str:
 
 def examine_settings(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Say which settings of the Hugging Face libraries are made by environment variables."""
-    from polyrefuse.hub.redaction import redact
+    from polyrefuse.redaction import redact
 
     names = sorted(name for name in environment if name.startswith("HF_") and name not in TOKENS)
     shown = [f"{name}={redact(environment[name])}" for name in names if "TOKEN" not in name]

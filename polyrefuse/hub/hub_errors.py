@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
-from polyrefuse.hub.redaction import redact, redacted_logs
+from polyrefuse.hub.redaction import redacted_logs
+from polyrefuse.redaction import redact
 
 CHANGED = (HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
 LOG_IN = "Run 'hf auth login', or set HF_TOKEN to a token with write permission."

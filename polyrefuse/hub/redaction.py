@@ -1,31 +1,14 @@
-"""Keep tokens out of output, logs and errors."""
+"""Keep tokens out of what the Hub client logs and warns of, while it works."""
 
 import logging
-import os
-import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-HIDDEN = "[token]"
-TOKEN_SHAPES = (
-    re.compile(r"\b(?:hf|api_org)_[A-Za-z0-9]{4,}"),
-    re.compile(r"(?i)(?<=\bbearer )[^\s'\",;]+"),
-    re.compile(r"(?<=://)[^/\s@]+(?=@)"),
-)
+from polyrefuse.redaction import redact
+
 LOGGERS = ("huggingface_hub", "httpx2", "httpcore2", "httpx", "httpcore")
-
-
-def redact(text: str, *secrets: str | None) -> str:
-    """Return `text` without `secrets`, the environment's tokens, or anything of a token's shape."""
-    known = (*secrets, os.environ.get("HF_TOKEN"), os.environ.get("HUGGING_FACE_HUB_TOKEN"))
-    for secret in known:
-        if secret:
-            text = text.replace(secret, HIDDEN)
-    for shape in TOKEN_SHAPES:
-        text = shape.sub(HIDDEN, text)
-    return text
 
 
 class _Redacting(logging.Filter):

@@ -114,7 +114,7 @@ def safe_line(text: str) -> str:
 
     The one place where text enters a log, and so the one place where it is redacted.
     """
-    from polyrefuse.hub.redaction import redact
+    from polyrefuse.redaction import redact
 
     line = "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in redact(text))
     return line if len(line) <= LONGEST else line[: LONGEST - 3] + "..."

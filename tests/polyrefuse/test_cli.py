@@ -232,9 +232,10 @@ def test_a_fault_of_our_own_is_one_line_that_says_how_to_see_more_and_exits_1(mo
     assert "unexpected error, a bug: ZeroDivisionError: divided (polyrefuse.cli.data:" in said
     assert "--debug" in said
     for arguments in (["--debug", "data", "check"], ["data", "check", "--debug"]):
-        monkeypatch.setattr(sys, "argv", ["polyrefuse", *arguments])
-        with pytest.raises(ZeroDivisionError):
-            cli.main()
+        assert main_with(monkeypatch, *arguments) == cli.UNEXPECTED
+        said = capsys.readouterr().err
+        assert "Traceback" in said
+        assert said.rstrip().endswith("ZeroDivisionError: divided\nby zero")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from polyrefuse.errors import DatasetError
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import Prompt
 
 FRONT_MATTER_KEY = "polyrefuse"
@@ -82,11 +83,11 @@ def read_front_matter(folder: Path) -> dict[str, Any]:
 
     path = folder / "README.md"
     try:
-        return metadata_load(path) or {}
+        return metadata_load(plain(path)) or {}
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: cannot be read ({error}).", "Add a card.") from error
-    except (yaml.YAMLError, ValueError) as error:
-        problem = str(error).splitlines()[0]
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        problem = (str(error).splitlines() or [type(error).__name__])[0]
         raise DatasetError(
             f"{path}: the front matter is not YAML ({problem}).", "Correct it."
         ) from error

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from polyrefuse.atomic import write_whole
 from polyrefuse.errors import AnswerIsNo, DatasetError
 from polyrefuse.hub.remote import Gating, hub_client
+from polyrefuse.plain_file import plain
 from polyrefuse_builders.publish.execute import PublishOutcome, execute_publish
 from polyrefuse_builders.publish.plan import PublishPlan, plan_publish
 
@@ -71,7 +72,7 @@ def read_plan(path: Path) -> PublishPlan | None:
         DatasetError: the file is no plan.
     """
     try:
-        return PublishPlan.model_validate_json(path.read_bytes())
+        return PublishPlan.model_validate_json(plain(path).read_bytes())
     except FileNotFoundError:
         return None
     except (OSError, ValidationError) as error:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from polyrefuse.errors import AnswerIsNo, DatasetError
 from polyrefuse.languages import LANGUAGES
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import SPLITS
 from polyrefuse_builders.documents.render import DOCUMENTS, LANGUAGE_PAGES
 from polyrefuse_builders.holdback import MANIFEST
@@ -80,6 +81,6 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return plain(path).read_bytes()
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}).", "Mend it.") from error

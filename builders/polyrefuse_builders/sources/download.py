@@ -15,6 +15,9 @@ from polyrefuse_builders.translation.http_status import parse_retry_after
 ATTEMPTS = 5
 TIMEOUT_SECONDS = 60.0
 LONGEST_WAIT_SECONDS = 120.0
+MOST_BYTES = 2 * 1024**3
+"""Most bytes of a file, unpacked; the largest source has a few MB."""
+CHUNK = 65_536
 
 _backoff = wait_exponential_jitter(initial=1, max=30)
 
@@ -65,7 +68,14 @@ def _fetch(url: str, part: Path) -> None:
             part.open("wb") as stream,
         ):
             _require_success(url, answer)
-            for chunk in answer.iter_bytes():
+            left = MOST_BYTES
+            for chunk in answer.iter_bytes(CHUNK):
+                left -= len(chunk)
+                if left < 0:
+                    raise DatasetError(
+                        f"{url}: is more than {MOST_BYTES} bytes once unpacked.",
+                        "No source is: check the address in the manifest.",
+                    )
                 stream.write(chunk)
     except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as error:
         raise DatasetError(f"{url}: is no address to download from ({error}).") from error

@@ -43,6 +43,8 @@ class SourceFile(Strict):
         path = PurePosixPath(value)
         if not value or path.is_absolute() or ".." in path.parts or "\\" in value:
             raise ValueError("must be a relative path with '/', without '..'")
+        if not value.isprintable():
+            raise ValueError("must not hold control characters")
         return value
 
 
@@ -89,7 +91,7 @@ class Source(Strict):
     note: str | None = None
     host: Host
     repository: str = Field(min_length=1)
-    revision: str | None = None
+    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] | None = None
     format: Format
     files: tuple[SourceFile, ...] = ()
     columns: Columns | None = None

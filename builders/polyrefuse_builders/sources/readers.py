@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from polyrefuse.errors import DatasetError
+from polyrefuse.outside_json import json_problem, parse_json, rows_problem
+from polyrefuse.parquet import UnreadableParquetError, read_rows
+from polyrefuse.plain_file import plain
 from polyrefuse_builders.sources.manifest import Format
 
 TEXT = ""
@@ -68,13 +71,9 @@ def _read_csv(path: Path) -> Iterator[Record]:
 
 def _read_json(path: Path) -> Iterator[Record]:
     try:
-        rows = json.loads(_text(path))
-    except json.JSONDecodeError as error:
-        raise DatasetError(
-            f"{path}, line {error.lineno}: is not valid JSON ({error.msg}).", REMEDY
-        ) from error
-    except RecursionError as error:
-        raise DatasetError(f"{path}: is not a plain list of rows.", REMEDY) from error
+        rows = parse_json(_text(path))
+    except ValueError as error:
+        raise DatasetError(f"{path}{rows_problem(error)}.", REMEDY) from error
     if not isinstance(rows, list):
         raise DatasetError(f"{path}: is not a JSON list of rows.", REMEDY)
     for position, row in enumerate(rows):
@@ -87,11 +86,10 @@ def _read_jsonl(path: Path) -> Iterator[Record]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            problem = getattr(error, "msg", "nested too deep")
+            row = parse_json(line)
+        except ValueError as error:
             raise DatasetError(
-                f"{path}, line {number}: is not valid JSON ({problem}).", REMEDY
+                f"{path}, line {number}: is not valid JSON ({json_problem(error)}).", REMEDY
             ) from error
         yield _json_record(path, f"line {number}", position, row)
         position += 1
@@ -114,18 +112,13 @@ def _read_lines(path: Path) -> Iterator[Record]:
 
 
 def _read_parquet(path: Path) -> Iterator[Record]:
-    import pyarrow
-    from pyarrow import parquet
-
     try:
-        rows = parquet.read_table(path).to_pylist()
-    except (pyarrow.ArrowException, OSError) as error:
-        problem = str(error).splitlines()[0]
-        raise DatasetError(
-            f"{path}: is not a readable Parquet file ({problem}).", REMEDY
-        ) from error
-    for position, row in enumerate(rows):
-        yield _json_record(path, f"row {position + 1}", position, row)
+        for position, row in enumerate(read_rows(path)):
+            yield _json_record(path, f"row {position + 1}", position, row)
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}).", REMEDY) from error
+    except UnreadableParquetError as error:
+        raise DatasetError(f"{path}: is not a readable Parquet file ({error}).", REMEDY) from error
 
 
 READERS: dict[Format, Callable[[Path], Iterator[Record]]] = {
@@ -146,7 +139,7 @@ def _as_text(value: Any) -> str | None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return plain(path).read_bytes().decode("utf-8-sig")
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read ({error.strerror}).", REMEDY) from error
     except UnicodeDecodeError as error:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from polyrefuse.errors import PolyRefuseError
+from polyrefuse.plain_file import plain
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -33,7 +34,7 @@ def load_table(path: Path) -> dict[str, Any]:
         ManifestError: the file cannot be read or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8"))
+        return tomllib.loads(plain(path).read_bytes().decode("utf-8"))
     except OSError as error:
         raise ManifestError(
             f"{path}: cannot be read ({error.strerror}).", "Name a manifest or recipe file."
@@ -42,7 +43,7 @@ def load_table(path: Path) -> dict[str, Any]:
         raise ManifestError(
             f"{path}: byte {error.start + 1} is not UTF-8.", "Save the file as UTF-8."
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also 4,300 digits, nesting, a path with NUL
         raise ManifestError(f"{path}: is not valid TOML: {error}.", "Correct that line.") from error
 
 

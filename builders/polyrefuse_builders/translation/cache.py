@@ -125,10 +125,7 @@ class TranslationCache:
         )
         with self._reporting():
             found = self._connection.execute(query, (engine, revision, source, target)).fetchall()
-        return {
-            text: CacheEntry(status, answer, FailureKind(kind) if kind else None, reason, n, at)
-            for text, status, answer, kind, reason, n, at in found
-        }
+        return {row[0]: _entry(self.path, *row[1:]) for row in found}
 
     def begin(self, key: CacheKey) -> None:
         """Note that a request for `key` is about to be sent."""
@@ -200,6 +197,18 @@ class TranslationCache:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _entry(path: Path, *row: object) -> CacheEntry:
+    """Return a row, checked: SQLite keeps whatever somebody wrote into it."""
+    kinds = (str, str | None, str | None, str | None, int, str)
+    known = all(isinstance(value, kind) for value, kind in zip(row, kinds, strict=True))
+    status, answer, kind, reason, requests, at = row
+    if not known or (kind and kind not in set(FailureKind)):
+        raise CacheError(
+            f"{path}: a row is none that PolyRefuse writes.", "Name another path for the cache."
+        )
+    return CacheEntry(status, answer, FailureKind(kind) if kind else None, reason, requests, at)  # type: ignore[arg-type]
 
 
 def _now() -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 
 from polyrefuse.languages import LANGUAGES, get_language
+from polyrefuse.outside_json import parse_json
 from polyrefuse_builders.translation.answers import declines, find_chatter
 from polyrefuse_builders.translation.endpoints import checked_url, read_key
 from polyrefuse_builders.translation.engine import (
@@ -162,7 +163,7 @@ def unwrap(text: str, answer: str) -> str:
     answer = _THINKING.sub("", answer).strip()
     if answer.startswith("{") and not text.lstrip().startswith("{"):
         try:
-            fields = json.loads(answer)
+            fields = parse_json(answer)
         except ValueError:
             fields = {}
         if isinstance(fields, dict):

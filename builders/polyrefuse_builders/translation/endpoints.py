@@ -3,6 +3,7 @@
 import os
 from urllib.parse import urlsplit
 
+from polyrefuse.redaction import remember
 from polyrefuse_builders.translation.engine import EngineError
 
 
@@ -43,4 +44,5 @@ def read_key(name: str, engine: str, *, required: bool) -> str | None:
             f"engine {engine!r}: the key in {name} has characters that no key has.",
             "Copy it again.",
         )
+    remember(key)  # wherever text leaves the process
     return key or None

@@ -60,14 +60,21 @@ class Seq2SeqEngine:
         """
         self._torch, transformers = _import()
         try:
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(model, revision=revision)
-            self._model = transformers.AutoModelForSeq2SeqLM.from_pretrained(
-                model, revision=revision, dtype=dtype
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(
+                model, revision=revision, trust_remote_code=False
             )
-        except (ImportError, OSError, ValueError, KeyError) as error:
+            self._model = transformers.AutoModelForSeq2SeqLM.from_pretrained(
+                model,
+                revision=revision,
+                dtype=dtype,
+                use_safetensors=True,  # the other formats are pickles
+                trust_remote_code=False,
+            )
+        except Exception as error:  # files of strangers: transformers raises anything
             raise EngineError(
                 f"engine 'transformers': {model!r} cannot be loaded ({type(error).__name__}).",
-                "Name the id or folder of a translation model; offline, download it first.",
+                "Name the id or folder of a translation model whose weights are safetensors; "
+                "offline, download it first.",
             ) from error
         found = "cuda" if self._torch.cuda.is_available() else "cpu"
         self._model.to(device or found).eval()

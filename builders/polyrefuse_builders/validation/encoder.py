@@ -24,8 +24,10 @@ def transformers_encoder(model_id: str) -> Encoder:
     from transformers import AutoModel, AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(model_id)
-        model = AutoModel.from_pretrained(model_id, use_safetensors=True).eval()
+        tokenizer = AutoTokenizer.from_pretrained(model_id, trust_remote_code=False)
+        model = AutoModel.from_pretrained(
+            model_id, use_safetensors=True, trust_remote_code=False
+        ).eval()
     except Exception as error:  # transformers raises many unrelated classes
         raise PolyRefuseError(
             f"{model_id}: the encoder could not be loaded ({type(error).__name__}).",

@@ -23,6 +23,7 @@ from typing import Any, Literal
 from polyrefuse.calibration_schema import AnnotatorAgreement, CalibrationError, Reference
 from polyrefuse.languages import LANGUAGES
 from polyrefuse.outcomes import JUDGED_OUTCOMES, Outcome
+from polyrefuse.plain_file import plain
 from polyrefuse_evaluation.calibration.readings import Truth
 
 LABEL_COLUMNS = ("reference_outcome", "reference_refusal", "wildguard_refusal")
@@ -139,7 +140,7 @@ def read_bytes(path: Path) -> bytes:
         CalibrationError: it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return plain(path).read_bytes()
     except OSError as error:
         raise CalibrationError(
             f"{path}: cannot be read ({error.strerror or error}).", "Check the path."

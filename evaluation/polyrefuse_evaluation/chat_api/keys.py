@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from polyrefuse.errors import PolyRefuseError
+from polyrefuse.redaction import remember
 
 HIDDEN = "[key]"
 LONG = 12
@@ -42,6 +43,7 @@ def read_key(variables: Sequence[str], *, required: bool = False) -> Key | None:
                 "ASCII, so it is no key.",
                 "Set it again, without quotes or line breaks.",
             )
+        remember(value)  # wherever text leaves the process
         return Key(value, variable)
     if required:
         raise PolyRefuseError(

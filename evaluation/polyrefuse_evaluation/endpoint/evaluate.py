@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from polyrefuse.observing import Part, expect, stage
+from polyrefuse.outside_json import parse_json
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import Prompt
 from polyrefuse.results import BASELINE, Result, read_result
 from polyrefuse_evaluation.answering import read_judgements
@@ -205,7 +207,7 @@ def _read_state(run: RunDirectory) -> dict[str, Any]:
     """Return the name of this run and the parameters that the server took, if they are known."""
     path = run.path / STATE
     try:
-        state = json.loads(path.read_text(encoding="utf-8"))
+        state = parse_json(plain(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         state = None
     if isinstance(state, dict) and isinstance(state.get("run"), str) and "parameters" in state:

@@ -53,12 +53,7 @@ class ActivationStore:
         if not path.is_file():
             return False
         wanted = (len(self.positions), self.layers, prompts, self.hidden)
-        try:
-            found = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError) as error:
-            raise RunDirectoryError(
-                f"{path}: is no whole array ({error}).", "Remove it; the run makes it again."
-            ) from error
+        found = _load(path)
         if found.shape != wanted or found.dtype != np.float32:
             raise RunDirectoryError(
                 f"{path}: has shape {found.shape}, this run needs {wanted}.",
@@ -102,7 +97,7 @@ class ActivationStore:
 
     def read(self, language: str, label: str, position: int, layer: int) -> NDArray[np.float32]:
         """Return the activations of one place, (prompts, hidden), copied out of the map."""
-        array = np.load(self.path(language, label), mmap_mode="r", allow_pickle=False)
+        array = _load(self.path(language, label))
         return np.array(array[self.positions.index(position), layer])
 
 
@@ -110,3 +105,21 @@ def _reserve(path: Path) -> None:
     """Take the file's blocks now: a disk that fills up later would be a bus error, too."""
     with path.open("r+b") as stream:
         os.posix_fallocate(stream.fileno(), 0, os.fstat(stream.fileno()).st_size)
+
+
+def _load(path: Path) -> NDArray[np.float32]:
+    """Return the array in a file, mapped into memory: never a pickle, never an archive.
+
+    Raises:
+        RunDirectoryError: it holds no whole array.
+    """
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # numpy reads its headings with Python's own parser
+        problem = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise RunDirectoryError(
+            f"{path}: is no whole array ({problem}).", "Remove it; the run makes it again."
+        ) from error
+    if not isinstance(found, np.ndarray):
+        raise RunDirectoryError(f"{path}: is an archive, no array.", "Remove it.")
+    return found

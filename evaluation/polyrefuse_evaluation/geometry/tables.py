@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from polyrefuse.atomic import whole_file
 from polyrefuse.errors import RunDirectoryError
+from polyrefuse.parquet import UnreadableParquetError, read_rows, read_schema
 from polyrefuse_evaluation.run_directory import io_errors
 
 FOLDER = "tables"
@@ -69,16 +70,15 @@ def read_table(folder: Path, name: str, row: type[Row]) -> list[Row]:
     if not path.is_file():
         return []
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        if read_schema(path) != schema(row):
+            raise RunDirectoryError(
+                f"{path}: has other columns than this version.", "Run 'polyrefuse geometry' again."
+            )
+        return [row(**values) for values in read_rows(path)]
+    except (UnreadableParquetError, OSError) as error:
         raise RunDirectoryError(
             f"{path}: cannot be read ({error}).", "Remove it and run the same command again."
         ) from error
-    if table.schema != schema(row):
-        raise RunDirectoryError(
-            f"{path}: has other columns than this version.", "Run 'polyrefuse geometry' again."
-        )
-    return [row(**values) for values in table.to_pylist()]
 
 
 def _plain(value: Any) -> Any:

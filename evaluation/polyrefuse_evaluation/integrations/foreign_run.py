@@ -5,20 +5,43 @@ Schemas and what holds for every log; how a log is read is in `lm_eval_log` and 
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, field
+from pathlib import Path
 from typing import Any
+
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse.outcomes import Outcome
 from polyrefuse.results import JudgeRecord
+
+STRICT = ConfigDict(strict=True)
+"""Logs are what strangers wrote: a value of another type is an error, not a surprise later."""
 
 
 class ForeignLogError(PolyRefuseError):
     """A log cannot be read, or is of a run that a result cannot be made of."""
 
 
-@dataclass(frozen=True)
+@contextmanager
+def form_errors(path: Path, form: str) -> Iterator[None]:
+    """Turn whatever a log of another shape raises into a `ForeignLogError`; its values are data."""
+    try:
+        yield
+    except PolyRefuseError:
+        raise
+    except (TypeError, AttributeError, LookupError, ValueError, ArithmeticError) as error:
+        reason = str(error).splitlines()[:1]
+        raise ForeignLogError(
+            f"{path}: has not the form of a log of {form} ({' '.join(reason)[:200]}).",
+            "Run it again with the versions that docs/integrations.md names.",
+        ) from error
+
+
+@dataclass(frozen=True, config=STRICT)
 class LoggedVerdict:
     """One judge's verdict, as the log has it."""
 
@@ -29,7 +52,7 @@ class LoggedVerdict:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class Answer:
     """One answer of the model.
 
@@ -66,7 +89,7 @@ class Answer:
     response_language: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=STRICT)
 class ForeignRun:
     """One run of another framework, greedy, one answer a prompt.
 
@@ -150,6 +173,11 @@ def require_greedy(name: str, settings: Mapping[str, Any], allowed: Mapping[str,
             f"{name}: was decoded with {key} = {value!r}; results are of plain greedy decoding.",
             "Run it again as docs/integrations.md says.",
         )
+
+
+def whole_text(text: Any) -> str:
+    """Return text whose lone surrogates, which no file can hold, are replaced."""
+    return str(text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def only_value(name: str, what: str, values: Sequence[Any]) -> Any:

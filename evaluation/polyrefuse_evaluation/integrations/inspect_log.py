@@ -1,5 +1,6 @@
 """Read a log of ``inspect eval polyrefuse/refusal``. Needs inspect-ai."""
 
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from polyrefuse_evaluation.integrations.foreign_run import (
     ForeignLogError,
     ForeignRun,
     LoggedVerdict,
+    form_errors,
     require_greedy,
 )
 
@@ -37,6 +39,8 @@ GREEDY = {
     "internal_tools": (), "cache_prompt": (),
 }  # fmt: skip
 SUFFIXES = (".eval", ".json")
+MOST_BYTES = 4 * 1024**3
+"""Most bytes of a log, unpacked; one of 100,000 answers takes about a tenth."""
 
 
 def read_inspect_log(path: Path) -> ForeignRun:
@@ -50,7 +54,12 @@ def read_inspect_log(path: Path) -> ForeignRun:
             are made of; says why and what to do.
         MissingExtraError: inspect-ai is not installed.
     """
-    log = _read(_find(path))
+    found = _find(path)
+    with form_errors(found, TASK):
+        return _run(_read(found))
+
+
+def _run(log: "EvalLog") -> ForeignRun:
     name = log.location
     spec = log.eval
     if spec.task_registry_name != TASK:
@@ -108,6 +117,7 @@ def _read(path: Path) -> "EvalLog":
             "reading this log needs the package 'inspect_ai', which is not installed.",
             "Run: pip install inspect-ai",
         ) from error
+    _require_modest(path)
     try:
         return read_eval_log(str(path))
     except Exception as error:  # zip, JSON, schema, compression: each has errors of its own
@@ -115,6 +125,19 @@ def _read(path: Path) -> "EvalLog":
         raise ForeignLogError(
             f"{path}: is no log of Inspect that can be read ({' '.join(reason)[:200]})."
         ) from error
+
+
+def _require_modest(path: Path) -> None:
+    """Refuse a log that is, or says that it unpacks to, more than any run logs."""
+    try:
+        size = path.stat().st_size
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                size = max(size, sum(entry.file_size for entry in archive.infolist()))
+    except (OSError, ValueError, LookupError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise ForeignLogError(f"{path}: is no log of Inspect ({error}).") from error
+    if size > MOST_BYTES:
+        raise ForeignLogError(f"{path}: unpacks to {size} bytes; at most {MOST_BYTES} are read.")
 
 
 def _settings(log: "EvalLog") -> dict[str, Any]:

@@ -1,16 +1,18 @@
 """Read what ``lm_eval run --log_samples --output_path DIR`` wrote. Needs no lm_eval."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from polyrefuse.outside_json import parse_json
 from polyrefuse_evaluation.integrations.foreign_run import (
     Answer,
     ForeignLogError,
     ForeignRun,
+    form_errors,
     only_value,
     require_greedy,
+    whole_text,
 )
 
 PREFIX = "polyrefuse_"
@@ -46,7 +48,11 @@ def read_lm_eval_log(path: Path) -> ForeignRun:
             run than results are made of; says why and what to do.
     """
     results_path = _find(path)
-    results = _read_json(results_path)
+    with form_errors(results_path, f"the tasks {PREFIX}<language>"):
+        return _run(results_path, _read_json(results_path))
+
+
+def _run(results_path: Path, results: dict[str, Any]) -> ForeignRun:
     config = results.get("config")
     tasks = sorted(name for name in results.get("configs", {}) if name.startswith(PREFIX))
     if not isinstance(config, dict) or not tasks:
@@ -102,7 +108,7 @@ def _find(path: Path) -> Path:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ForeignLogError(f"{path}: is no JSON file that can be read ({error}).") from error
     if not isinstance(content, dict):
@@ -151,7 +157,7 @@ def _samples(results_path: Path, task: str) -> list[dict[str, Any]]:
             f"{path}: is missing.", "Run it again with --log_samples; results alone do not do."
         )
     try:
-        return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line]
+        return [parse_json(line) for line in path.read_text("utf-8").split("\n") if line]
     except (OSError, ValueError) as error:
         raise ForeignLogError(f"{path}: is no JSON Lines file that can be read.") from error
 
@@ -169,9 +175,9 @@ def _answer(path: Path, row: Mapping[str, Any], limits: list[Any]) -> Answer:
         return Answer(
             language=str(doc["language"]),
             id=str(doc["id"]),
-            prompt=str(doc["prompt"]),
-            text=str(responses[0][0]),
-            rendered=str(request["arg_0"]),
+            prompt=whole_text(doc["prompt"]),
+            text=whole_text(responses[0][0]),
+            rendered=whole_text(request["arg_0"]),
         )
     except (KeyError, TypeError, IndexError) as error:
         raise ForeignLogError(

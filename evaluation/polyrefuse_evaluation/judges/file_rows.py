@@ -12,6 +12,7 @@ from typing import Any
 
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse.languages import LANGUAGES
+from polyrefuse.plain_file import plain
 from polyrefuse_evaluation.judges.types import FAILED, JudgeInput
 
 ADDED = ("outcome", "score", "response_language", "reason", "judge")
@@ -121,7 +122,7 @@ def to_line(row: Row) -> bytes:
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        with path.open("rb") as stream:
+        with plain(path).open("rb") as stream:
             for number, line in enumerate(stream, start=1):
                 if line.strip():
                     yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line

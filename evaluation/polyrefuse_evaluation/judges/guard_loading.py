@@ -86,5 +86,7 @@ def load_guard(
 def _own_template(name: str, revision: str | None) -> str | None:
     from transformers import AutoTokenizer
 
-    template = AutoTokenizer.from_pretrained(name, revision=revision).chat_template
+    template = AutoTokenizer.from_pretrained(
+        name, revision=revision, trust_remote_code=False
+    ).chat_template
     return template if isinstance(template, str) else None

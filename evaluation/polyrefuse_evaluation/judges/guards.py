@@ -15,6 +15,7 @@ from polyrefuse_evaluation.judges.composition import judge_some, unparsed
 from polyrefuse_evaluation.judges.quoting import quote
 from polyrefuse_evaluation.judges.rubric import case_of
 from polyrefuse_evaluation.judges.types import JudgeInput, Judgement
+from polyrefuse_evaluation.template_limits import limited
 
 if TYPE_CHECKING:
     from polyrefuse_evaluation.models import LoadedModel
@@ -127,14 +128,15 @@ class GuardModel:
 
     def _apply(self, messages: list[Any]) -> str:
         try:
-            return str(
-                self.loaded.tokenizer.apply_chat_template(
-                    messages,
-                    tokenize=False,
-                    add_generation_prompt=self.guard.open_turn,
-                    **self.guard.options,
+            with limited():
+                return str(
+                    self.loaded.tokenizer.apply_chat_template(
+                        messages,
+                        tokenize=False,
+                        add_generation_prompt=self.guard.open_turn,
+                        **self.guard.options,
+                    )
                 )
-            )
         except Exception as error:  # templates are programs and raise anything
             raise ModelError(
                 f"{self.loaded.name}: the chat template of this {self.guard.name} judge failed "

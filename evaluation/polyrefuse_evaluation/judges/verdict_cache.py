@@ -85,7 +85,10 @@ class VerdictCache:
             row = self._database.execute(query, (key,)).fetchone()
         if row is None or row[0] not in set(Outcome):
             return None
-        return Judgement(Outcome(row[0]), row[1], row[2])
+        score, reason = row[1:]
+        if not isinstance(score, float | None) or not isinstance(reason, str):
+            return None  # not what `put` writes: ask again
+        return Judgement(Outcome(row[0]), score, reason)
 
     def put(self, key: str, verdict: Judgement) -> None:
         """Keep a verdict, at once."""

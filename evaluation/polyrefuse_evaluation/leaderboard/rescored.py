@@ -5,6 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from polyrefuse.outside_json import parse_json
+from polyrefuse.plain_file import plain
 from polyrefuse_evaluation.leaderboard.problems import SubmissionError
 from polyrefuse_evaluation.leaderboard.rescore import Rescore
 from polyrefuse_evaluation.leaderboard.schema import Manifest
@@ -38,12 +40,12 @@ def read_rescored(path: Path) -> dict[str, dict[str, Any]]:
     """
     found: dict[str, dict[str, Any]] = {}
     try:
-        lines = list(whole_lines(path))
+        lines = list(whole_lines(plain(path)))
     except OSError as error:
         raise SubmissionError(f"{path}: cannot be read ({error.strerror}).") from error
     for number, line in lines:
         try:
-            item = json.loads(line)
+            item = parse_json(line)
             clean = not item["faults"] and not item["forged"] and item["n"] > 0
             found.pop(item["key"], None)
             if clean and len(item["differing"]) <= item["allowed"]:

@@ -57,10 +57,14 @@ def parse_source(text: str) -> Source:
     Raises:
         PolyRefuseError: it is neither.
     """
-    folder = Path(text).expanduser()
     if text == SAMPLE_NAME:
         return SAMPLE_SOURCE
-    if folder.is_dir():
+    try:
+        folder = Path(text).expanduser()
+        is_folder = folder.is_dir()
+    except (OSError, RuntimeError):  # a name too long, a home that nobody has
+        is_folder = False
+    if is_folder:
         return Source(text, None, folder)
     name, _, revision = text.partition("@")
     return Source(name, revision or None)

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from polyrefuse.languages import LANGUAGES
 from polyrefuse_evaluation.geometry.drawing import FOLDER
+from polyrefuse_evaluation.report.views import clean
 from polyrefuse_evaluation.residual_space.effects import Effects
 from polyrefuse_evaluation.residual_space.figures import write_figures
 from polyrefuse_evaluation.residual_space.layers import LayerTables
@@ -92,7 +94,7 @@ def publish(
     loader = jinja2.FileSystemLoader([str(folder) for folder in _TEMPLATES])
     environment = jinja2.Environment(
         loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
+        undefined=jinja2.StrictUndefined, finalize=_finalize,
     )  # fmt: skip
     values: dict[str, Any] = {
         "base": names[0],
@@ -112,6 +114,11 @@ def publish(
     text = environment.get_template("residual-space.html.j2").render(values)
     run.write_text(NAME, text)
     return run.path / NAME, said
+
+
+def _finalize(value: Any) -> Any:
+    """Every text that reaches the page is made visible and harmless, then escaped."""
+    return clean(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _inline(folder: Path, name: str) -> str:

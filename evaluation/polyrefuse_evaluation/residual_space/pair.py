@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from polyrefuse.errors import ModelError
+from polyrefuse.plain_file import plain
 from polyrefuse.prompts import Prompt
 from polyrefuse_evaluation.chat import ChatFormat, find_chat_format, prompt_name, render
 from polyrefuse_evaluation.input_files import (
@@ -21,6 +22,7 @@ from polyrefuse_evaluation.input_files import (
     watch,
 )
 from polyrefuse_evaluation.models import LoadedModel, load_model
+from polyrefuse_evaluation.untrusted_checkpoint import loading_error
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -154,8 +156,8 @@ def _config(name: str, revision: str | None, trust: bool) -> Any:
         config = AutoConfig.from_pretrained(
             _folder(name), revision=revision, trust_remote_code=trust
         )
-    except (OSError, ValueError) as error:
-        raise _unreadable(name, "configuration", error) from error
+    except Exception as error:  # files of strangers: transformers raises anything
+        raise loading_error(name, "its configuration", error) from error
     return config.get_text_config(decoder=True)
 
 
@@ -166,23 +168,15 @@ def _tokenizer(name: str, revision: str | None, trust: bool) -> "PreTrainedToken
         tokenizer = AutoTokenizer.from_pretrained(
             _folder(name), revision=revision, trust_remote_code=trust, padding_side="left"
         )
-    except (OSError, ValueError) as error:
-        raise _unreadable(name, "tokenizer", error) from error
+    except Exception as error:
+        raise loading_error(name, "its tokenizer", error) from error
     tokenizer.name_or_path = name
     return tokenizer
 
 
-def _unreadable(name: str, part: str, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0][:300].rstrip(".")
-    return ModelError(
-        f"{name}: its {part} could not be loaded: {reason}.",
-        "Name a transformers checkpoint with its tokenizer: a Hub id or a folder.",
-    )
-
-
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return plain(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
             f"{path}: the chat template cannot be read: {error}.", "It must be a UTF-8 text file."

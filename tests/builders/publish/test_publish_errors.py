@@ -11,7 +11,8 @@ import pytest
 
 from polyrefuse.errors import AnswerIsNo, DatasetError, PolyRefuseError
 from polyrefuse.hub.hub_errors import PublishError, hub_errors
-from polyrefuse.hub.redaction import redact, redacted_logs
+from polyrefuse.hub.redaction import redacted_logs
+from polyrefuse.redaction import redact
 from polyrefuse_builders.publish.command import default_plan_file, publish, read_plan
 from polyrefuse_builders.publish.plan import plan_publish
 from polyrefuse_builders.publish.show import describe_plan

@@ -86,14 +86,30 @@ def _load_table(language: str) -> EvidenceTable:
     file = resources.files(__name__).joinpath(f"{language}.toml")
     if not file.is_file():
         raise TableError(f"no keyword table for {language!r}: expected {file}")
-    raw = tomllib.loads(file.read_text(encoding="utf-8"))
+    return read_table(str(file), language, file.read_bytes())
+
+
+def read_table(file: str, language: str, content: bytes) -> EvidenceTable:
+    """Return the table in the bytes of a TOML file.
+
+    Raises:
+        TableError: it is no table of `language`; the message names `file`.
+    """
+    try:
+        raw = tomllib.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise TableError(f"{file}: is no TOML: {error}") from error
     known = {field.name for field in fields(EvidenceTable)}
     missing = known - raw.keys()
     if missing or raw.keys() - known:
         unknown = sorted(raw.keys() - known)
         raise TableError(f"{file}: missing {sorted(missing)}, unknown {unknown}")
-    if raw["script"] not in SCRIPTS or raw["language"] != language:
+    scripts = list(SCRIPTS)  # not a mapping: what is looked up may be a table or a list
+    if raw["script"] not in scripts or raw["language"] != language:
         raise TableError(f"{file}: language {raw['language']!r}, script {raw['script']!r}")
+    for name in known - {"language", "script"}:
+        if not isinstance(raw[name], list) or not all(isinstance(x, str) for x in raw[name]):
+            raise TableError(f"{file}: {name} is no list of phrases")
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in raw.items()
     }

@@ -40,6 +40,12 @@ class _Choice:
 _Sequence = tuple["str | _Choice", ...]
 
 
+LONGEST, LONGEST_HEAD = 2_000, 200
+"""Characters of a phrase, and of what it begins with before anything may vary."""
+MOST_CHOICES = 30
+"""Choices in one phrase; each may double the ways to begin it."""
+
+
 class NotationError(ValueError):
     """A phrase that is not well formed."""
 
@@ -48,8 +54,10 @@ def parse_phrase(phrase: str) -> _Sequence:
     """Turn a phrase into literal characters and choices.
 
     Raises:
-        NotationError: brackets do not match.
+        NotationError: brackets do not match, or there is too much of it.
     """
+    if len(phrase) > LONGEST:
+        raise NotationError(f"longer than {LONGEST} characters: {phrase[:40]!r}")
     nodes, end = _parse_sequence(phrase, 0, "")
     if end != len(phrase):
         raise NotationError(f"unexpected {phrase[end]!r} at {end} in {phrase!r}")
@@ -87,6 +95,8 @@ def _ends(phrase: str, position: int, closing: str) -> bool:
 
 
 def _parse_choice(phrase: str, start: int) -> tuple[_Choice, int]:
+    if phrase.count("(", 0, start) + phrase.count("[", 0, start) > MOST_CHOICES:
+        raise NotationError(f"more than {MOST_CHOICES} choices in {phrase[:40]!r}")
     closing = ")" if phrase[start] == "(" else "]"
     options: list[_Sequence] = []
     position = start
@@ -148,6 +158,8 @@ def alternation(phrases: Iterable[str], notation: Notation) -> str:
         for head, rest in _expand_head(parse_phrase(phrase)):
             if not head.strip():
                 raise NotationError(f"phrase begins with nothing fixed: {phrase!r}")
+            if len(head) > LONGEST_HEAD:
+                raise NotationError(f"phrase begins with {len(head)} letters: {phrase[:40]!r}")
             ending = "" if rest[-1:] == ("~",) else notation.edge
             tails.setdefault(head, {})[_rest_pattern(rest, notation) + ending] = None
     return _tree(sorted(tails), tails, 0)

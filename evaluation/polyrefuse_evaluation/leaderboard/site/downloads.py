@@ -13,12 +13,12 @@ from typing import Any
 
 from polyrefuse import __version__
 from polyrefuse.outcomes import Outcome
+from polyrefuse_evaluation.calibration.sheets import safe_cell
 from polyrefuse_evaluation.leaderboard.board import Board, BoardRow, Group
 from polyrefuse_evaluation.leaderboard.columns import COLUMNS
 from polyrefuse_evaluation.leaderboard.reference import ReferenceRows
 from polyrefuse_evaluation.leaderboard.site.data import by_refusal
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 MODEL = ("model", "revision", "licence", "family", "parameters", "self_test", "rescored")
 GROUP = ("dataset", "dataset_revision", "judge", "judge_version", "max_new_tokens", "limit")
 RATES = ("refusal", "compliance", "deflection", "broken")
@@ -155,6 +155,7 @@ def _write(heads: Iterable[str] | None, lines: Sequence[Sequence[Any]]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{value}"
+    """Return a cell that no spreadsheet runs: see `safe_cell`."""
+    if isinstance(value, str):
+        return safe_cell(value)
     return "" if value is None else value
