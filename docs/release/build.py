@@ -17,8 +17,9 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-from docs.release.requirements import ROOT
 from rich.console import Console
+
+from docs.release.requirements import ROOT
 
 
 def tracked_files(root: Path) -> list[str]:

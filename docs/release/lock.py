@@ -1,4 +1,4 @@
-"""Rewrite constraints.txt from pyproject.toml: every package that an environment for development gets.
+"""Rewrite constraints.txt from pyproject.toml: all that an environment for development gets.
 
 ``make lock`` keeps today's pins and adds or removes what pyproject.toml made necessary;
 ``make lock UPGRADE=1`` forgets the pins and takes the newest releases that the ranges admit, and
@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
+from rich.console import Console
 
 from docs.release.requirements import CUDA_ONLY, LOCK, ROOT, read_lock
-from rich.console import Console
 
 PYTHON = "3.11"
 # Held whatever is upgraded: the build of torch that every figure of this repository was made with.
 HELD = {"torch": "2.13.0"}
 HEADER = f"""\
-# The lock for development: all that `pip install -e .[all] --group dev` brings, on Python {PYTHON} and
-# Linux, with the CPU build of torch. Written by `make lock` from pyproject.toml; not by hand.
+# The lock for development: all that `pip install -e .[all] --group dev` brings on Python {PYTHON}
+# and Linux, with the CPU build of torch. Written by `make lock` from pyproject.toml; not by hand.
 """
 
 
