@@ -48,8 +48,8 @@ def stated_licence(package: Distribution) -> str:
     if labels:
         named = sorted({CLASSIFIERS.get(label, "") for label in labels})
         return " AND ".join(named) if all(named) else ""
-    text = (metadata.get_all("License") or [""])[0].strip()
-    text = FREE_TEXTS.get(text, text)
+    text = str((metadata.get_all("License") or [""])[0]).strip()
+    text = str(FREE_TEXTS.get(text, text))
     try:
         SPDX.parse(text, validate=True)
     except ExpressionError:

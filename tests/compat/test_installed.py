@@ -1,0 +1,125 @@
+"""What a stranger does with an installation: evaluate, report, submit, verify, build, check.
+
+`make compat` runs this on the oldest and the newest dependencies, against the installed wheel;
+`make test-full` on the lock's, against the checkout. Every command is run as a user runs it.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import datasets
+import pytest
+
+import polyrefuse
+from polyrefuse.languages import LANGUAGE_CODES
+from polyrefuse.results import BASELINE, ablation_condition, read_result
+
+pytestmark = pytest.mark.slow
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "polyrefuse", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=1500,
+    )
+
+
+def answers(code: int, *arguments: object) -> str:
+    """Run a command, which must end with this exit code; return what it said."""
+    done = run(*arguments)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "planted"
+    languages = ("--languages", "de,en,yo", "--source-languages", "en", "--limit", 12)
+    answers(0, "evaluate", "planted", *languages, "--out", out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def submission(evaluated, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("results")
+    answers(0, "leaderboard", "submit", evaluated, "--out", out)
+    return out
+
+
+@pytest.fixture
+def exported(tmp_path) -> Path:
+    answers(0, "data", "export", tmp_path / "sample")
+    return tmp_path / "sample"
+
+
+def test_it_is_the_installation_that_is_tested():
+    if os.environ.get("POLYREFUSE_COMPAT"):
+        assert Path(polyrefuse.__file__).is_relative_to(sys.prefix)
+    else:
+        assert not Path(polyrefuse.__file__).is_relative_to(sys.prefix)
+
+
+def test_ablation_is_proven(tmp_path):
+    proof = json.loads(run("check", "planted", "--json").stdout)
+    assert proof["verified"]
+    assert 0 < proof["max_projection"] <= 1e-5
+
+
+def test_the_planted_direction_is_found_and_carries_refusal_where_it_should(evaluated):
+    result = read_result(evaluated / "result.json")
+    (direction,) = result.directions
+    assert abs(direction.planted_cosine) >= 0.95
+    for language in ("de", "en"):
+        assert result.cell(language, BASELINE, "harmful").refusal.value >= 0.9
+        freed = result.cell(language, ablation_condition("en"), "harmful")
+        assert freed.refusal.value <= 0.1
+    assert result.cell("yo", BASELINE, "harmful").refusal.value <= 0.1
+
+
+def test_the_report_is_printed_again_and_its_page_has_figures(evaluated):
+    assert "German" in answers(0, "report", evaluated)
+    page = (evaluated / "report.html").read_text(encoding="utf-8")
+    assert "data:image/" in page
+    assert list((evaluated / "figures").glob("*.png"))
+
+
+def test_a_submission_is_accepted_built_into_pages_and_rejected_when_a_label_is_changed(
+    submission, tmp_path
+):
+    answers(0, "leaderboard", "verify", submission)
+    answers(0, "leaderboard", "build", submission, "--out", tmp_path / "site")
+    assert "table-core.js" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
+    shutil.copytree(submission, tmp_path / "forged")
+    (path,) = (tmp_path / "forged").rglob("result.json")
+    result = json.loads(path.read_text(encoding="utf-8"))
+    result["cells"][0]["refusal"]["value"] = 0.123
+    path.write_text(json.dumps(result), encoding="utf-8")
+    answers(1, "leaderboard", "verify", tmp_path / "forged")
+
+
+def test_the_sample_is_checked_exported_loaded_validated_and_documented(exported, tmp_path):
+    answers(0, "data", "check")
+    answers(0, "data", "check", exported)
+    loaded = datasets.load_dataset(str(exported), "th", cache_dir=str(tmp_path / "cache"))
+    assert loaded["test"].features["label"].names == ["harmless", "harmful"]
+    assert polyrefuse.load("all").num_rows == 192 * len(LANGUAGE_CODES)
+    for language in set(LANGUAGE_CODES) - {"de", "en"}:
+        shutil.rmtree(exported / "data" / language)
+    answers(0, "build", "validate", exported, "--report", tmp_path / "report.jsonl")
+    assert len((tmp_path / "report.jsonl").read_text(encoding="utf-8").splitlines()) == 2 * 192
+
+
+def test_a_fault_in_the_data_is_found(exported):
+    path = exported / "data" / "de" / "test.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[1:]), encoding="utf-8")
+    answers(1, "data", "check", exported)
