@@ -33,8 +33,8 @@ the test suite against what was installed. It writes this page; nothing here is 
 
 What ran: loading the dataset, `data check`, `build`, loading models, ablation and its proof on
 random models of several architectures, selection, generation, the planted model from training to
-report, and `leaderboard submit`, `verify` and `build`, also of a forged submission. What did not: a GPU,
-browsers, other operating systems, other versions of Python.
+report, and `leaderboard submit`, `verify` and `build`, also of a forged submission. What did not:
+a GPU, browsers, other operating systems, other versions of Python.
 """
 
 
@@ -66,3 +66,15 @@ def render_page(
 def bounds(requirement: Requirement) -> str:
     """Return a range with its lower bound first."""
     return ",".join(sorted(map(str, requirement.specifier), key=lambda part: part[0] == "<"))
+
+
+def page_faults(page: str, requirements: Mapping[str, Requirement]) -> list[str]:
+    """Return what a page lacks: a row with today's range for each dependency, and two passes."""
+    rows = [f"| {name} | `{bounds(requirement)}` |" for name, requirement in requirements.items()]
+    faults = [f"docs/compatibility.md has no row '{row}'" for row in rows if row not in page]
+    for kind in ("Oldest", "Newest"):
+        if not any(
+            line.startswith(f"- {kind}, ") and "**passed**" in line for line in page.splitlines()
+        ):
+            faults.append(f"docs/compatibility.md does not say that the {kind.lower()} passed")
+    return faults
