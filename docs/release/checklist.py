@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from docs.release.requirements import ROOT
 from docs.release.steps import STEPS, Context, StepError, read_version
@@ -63,10 +64,7 @@ def as_table(lines: Iterable[Line]) -> Table:
     """Return the steps as a table."""
     table = Table("step", "", "what was seen")
     for line in lines:
-        colour = COLOURS[line.status]
-        table.add_row(
-            line.step, f"[{colour}]{line.status}[/{colour}]", line.seen.replace("[", r"\[")
-        )
+        table.add_row(line.step, Text(line.status, style=COLOURS[line.status]), Text(line.seen))
     return table
 
 

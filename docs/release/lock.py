@@ -46,7 +46,7 @@ def resolve(root: Path, pins: Iterable[str], folder: Path) -> dict[str, Any]:
     """
     (folder / "pins.txt").write_text("\n".join(pins) + "\n", encoding="utf-8")
     command = [
-        sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed",
+        sys.executable, "-m", "pip", "install", "-qq", "--dry-run", "--ignore-installed",
         "--report", str(folder / "report.json"), "--constraint", str(folder / "pins.txt"),
         "--editable", ".[all]", "--group", "dev",
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The steps of the release checklist: each looks at one thing, and says what it saw or what is wrong."""
+"""The steps of the release checklist: each looks at one thing, and says what it saw."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from docs.release.build import build, commit_time, sha256
 from docs.release.compat_page import page_faults
