@@ -78,9 +78,7 @@ def clean_tree(context: Context) -> str:
     """Whether everything is committed."""
     changed = context.run("git", "status", "--porcelain").splitlines()
     if changed:
-        raise StepError(
-            f"{len(changed)} files are changed or not tracked, such as {changed[0][3:]}"
-        )
+        raise StepError(f"{len(changed)} files changed or not tracked, such as {changed[0][3:]}")
     return f"nothing uncommitted at {context.run('git', 'rev-parse', '--short', 'HEAD').strip()}"
 
 

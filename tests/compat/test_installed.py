@@ -85,11 +85,13 @@ def test_the_planted_direction_is_found_and_carries_refusal_where_it_should(eval
     assert result.cell("yo", BASELINE, "harmful").refusal.value <= 0.1
 
 
-def test_the_report_is_printed_again_and_its_page_has_figures(evaluated):
+def test_the_report_is_written_again_with_its_page_and_figures(evaluated):
+    (evaluated / "report.html").unlink()
+    shutil.rmtree(evaluated / "figures")
     assert "German" in answers(0, "report", evaluated)
-    page = (evaluated / "report.html").read_text(encoding="utf-8")
-    assert "data:image/" in page
-    assert list((evaluated / "figures").glob("*.png"))
+    assert "German" in (evaluated / "report.html").read_text(encoding="utf-8")
+    for figure in ("compliance.png", "compliance.svg", "outcomes.png"):
+        assert (evaluated / "figures" / figure).stat().st_size > 5000
 
 
 def test_a_submission_is_accepted_built_into_pages_and_rejected_when_a_label_is_changed(
