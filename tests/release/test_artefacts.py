@@ -104,6 +104,7 @@ def test_another_folder_and_another_time_stamp_of_files_give_the_same_bytes(
     assert again[0].name == artefacts[0].name
 
 
+@pytest.mark.slow
 def test_bytes_differ_where_the_time_or_a_file_does(artefacts, repository, tmp_path):
     with (repository / "polyrefuse" / "check.py").open("a", encoding="utf-8") as file:
         file.write("# planted\n")

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import zipfile
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
@@ -137,6 +138,34 @@ def test_a_licence_that_is_not_allowed_is_caught(context, monkeypatch):
     monkeypatch.setattr("docs.release.licences.ALLOWED", {"MIT"})
     with pytest.raises(StepError, match="not on the allow list"):
         steps.licences_are_allowed(context)
+
+
+def test_a_build_that_is_not_reproducible_is_caught(context, monkeypatch):
+    def build(_, out):
+        out.mkdir()
+        paths = [out / "polyrefuse-0.1.0.tar.gz", out / "polyrefuse-0.1.0-py3-none-any.whl"]
+        for path in paths:
+            path.write_text(content[0], encoding="utf-8")
+        return paths
+
+    content = ["one"]
+    monkeypatch.setattr(steps, "build", build)
+    assert "polyrefuse-0.1.0.tar.gz" in steps.builds(context)
+    assert "two builds agree" in steps.is_reproducible(context)
+    content[0] = "other"
+    shutil.rmtree(context.work / "again")
+    with pytest.raises(StepError, match="two builds of the same commit differ"):
+        steps.is_reproducible(context)
+
+
+def test_contents_that_are_wrong_are_caught(context):
+    (context.work / "dist").mkdir()
+    wheel = context.work / "dist" / "polyrefuse-0.1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("polyrefuse/tests/planted.py", "")
+    shutil.copy(wheel, context.work / "dist" / "polyrefuse-0.1.0.zip.whl")
+    with pytest.raises(StepError, match=r"never in a wheel|not part of a package"):
+        steps.contents_are_exact(context)
 
 
 def test_contents_cannot_be_looked_at_where_nothing_was_built(context):
