@@ -3,7 +3,8 @@
 ``make compat``: two fresh environments under ``.compat/``. Oldest: every direct dependency at its
 lower bound, whatever those need at its newest. Newest: the newest releases that the ranges, the
 other packages and this machine's own pip settings admit. The tests run in a copy of the repository
-without the packages' code, so what they import is the installed wheel. The result of each kind is
+without the packages' code, so what they import is the installed wheel. The planted model is trained
+with the lock's versions and only loaded here. The result of each kind is
 kept in ``.compat/<kind>/result.json``; docs/compatibility.md is written from both
 (`compat_page.py`).
 """
@@ -35,6 +36,7 @@ from docs.release.requirements import (
     read_pyproject,
     runtime_requirements,
 )
+from polyrefuse_evaluation.planted import planted_pair
 
 KINDS = ("oldest", "newest")
 WHERE = ROOT / ".compat"
@@ -136,6 +138,7 @@ def run_tests(kind: str, python: Path, folder: Path, tests: Sequence[str]) -> di
         "OMP_NUM_THREADS": "1",
         "POLYREFUSE_CACHE": str(WHERE / "cache"),
         "POLYREFUSE_COMPAT": kind,
+        "POLYREFUSE_COMPAT_MODEL": str(planted_pair("single").folder / "tuned"),
     }
     deselect = [argument for name in LEFT_OUT for argument in ("-k", f"not {name}")]
     report = folder / "junit.xml"

@@ -33,9 +33,10 @@ the test suite against what was installed. It writes this page; nothing here is 
 {rows}
 
 What ran: loading the dataset, `data check`, `build`, loading models, ablation and its proof on
-random models of several architectures, selection, generation, the planted model from training to
-report, and `leaderboard submit`, `verify` and `build`, also of a forged submission. What did not:
-a GPU, browsers, other operating systems, other versions of Python.
+random models of several architectures, selection, generation, the evaluation of a planted model
+(trained with the versions of the lock), its report, and `leaderboard submit`, `verify` and `build`,
+also of a forged submission. What did not: a GPU, browsers, other operating systems, other versions
+of Python.
 """
 
 

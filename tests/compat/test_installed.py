@@ -17,6 +17,7 @@ import pytest
 import polyrefuse
 from polyrefuse.languages import LANGUAGE_CODES
 from polyrefuse.results import BASELINE, ablation_condition, read_result
+from polyrefuse_evaluation.planted import planted_pair
 
 pytestmark = pytest.mark.slow
 
@@ -41,17 +42,25 @@ def answers(code: int, *arguments: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def evaluated(tmp_path_factory) -> Path:
+def model() -> Path:
+    """A model folder: the planted model of the lock's versions, so that nothing is trained here."""
+    if folder := os.environ.get("POLYREFUSE_COMPAT_MODEL"):
+        return Path(folder)
+    return planted_pair("single").folder / "tuned"
+
+
+@pytest.fixture(scope="module")
+def evaluated(model, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "planted"
     languages = ("--languages", "de,en,yo", "--source-languages", "en", "--limit", 12)
-    answers(0, "evaluate", "planted", *languages, "--out", out)
+    answers(0, "evaluate", model, *languages, "--out", out)
     return out
 
 
 @pytest.fixture(scope="module")
 def submission(evaluated, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("results")
-    answers(0, "leaderboard", "submit", evaluated, "--out", out)
+    answers(0, "leaderboard", "submit", evaluated, "--out", out, "--name", "tester/planted")
     return out
 
 
@@ -68,16 +77,16 @@ def test_it_is_the_installation_that_is_tested():
         assert not Path(polyrefuse.__file__).is_relative_to(sys.prefix)
 
 
-def test_ablation_is_proven(tmp_path):
-    proof = json.loads(run("check", "planted", "--json").stdout)
+def test_ablation_is_proven(model):
+    proof = json.loads(run("check", model, "--json").stdout)
     assert proof["verified"]
     assert 0 < proof["max_projection"] <= 1e-5
 
 
-def test_the_planted_direction_is_found_and_carries_refusal_where_it_should(evaluated):
+def test_a_direction_is_found_and_carries_refusal_where_it_should(evaluated):
     result = read_result(evaluated / "result.json")
     (direction,) = result.directions
-    assert abs(direction.planted_cosine) >= 0.95
+    assert direction.rung == "published"
     for language in ("de", "en"):
         assert result.cell(language, BASELINE, "harmful").refusal.value >= 0.9
         freed = result.cell(language, ablation_condition("en"), "harmful")
