@@ -6,7 +6,7 @@ EXTRAS := .[all]
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-full faults abuse planted lint sample clean
+.PHONY: demo test test-full faults abuse planted lint sample clean lock compat build sbom release-check
 
 demo: .venv/.installed
 	$(BIN)/polyrefuse demo --out runs/demo
@@ -56,5 +56,25 @@ sample: .venv/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
 	touch $@
 
+# The lock, from pyproject.toml: UPGRADE=1 takes the newest releases, UPGRADE=name,name only theirs.
+lock: .venv/.installed-dev
+	$(BIN)/python -m docs.release.lock --upgrade "$(UPGRADE)"
+
+# The wheel on the oldest and the newest dependencies (about 12 GB under .compat/, where the index
+# offers torch with CUDA only); writes docs/compatibility.md.
+compat: .venv/.installed-dev
+	$(BIN)/python -m docs.release.compat
+
+build: .venv/.installed-dev
+	rm -rf dist
+	$(BIN)/python -m docs.release.build
+
+sbom: .venv/.installed-dev
+	$(BIN)/python -m docs.release.sbom
+
+# Everything that must be true before a release; uploads nothing. SKIP=tests leaves steps out.
+release-check: .venv/.installed-dev
+	$(BIN)/python -m docs.release.checklist --dry-run --skip "$(SKIP)"
+
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .compat build dist *.egg-info
