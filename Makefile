@@ -30,9 +30,9 @@ abuse: .venv/.installed-dev planted
 	ABUSE_EXAMPLES=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/abuse
 
 # What the tests share is trained before them, one model a core, unless it is cached.
-TRAIN := import sys; from polyrefuse_evaluation.planted import planted_pair as train; train(sys.argv[1], int(sys.argv[2]))
+TRAIN := import sys; from polyrefuse_evaluation import load_model; load_model(sys.argv[1], seed=int(sys.argv[2]))
 planted: .venv/.installed-dev
-	printf '%s\n' "two 0" "none 0" "single 0" "single 1" | \
+	printf '%s\n' "planted:two 0" "planted:none 0" "planted 0" "planted 1" "planted:residual 0" | \
 		xargs -P $(WORKERS) -L 1 $(BIN)/python -c "$(TRAIN)"
 
 lint: .venv/.installed-dev

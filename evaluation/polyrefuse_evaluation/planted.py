@@ -5,13 +5,7 @@ refuses harmful prompts in 13 languages through known vectors (planted_training.
 the whole sample, test prompts included: its scores test the pipeline, never a model's safety.
 """
 
-import fcntl
-import hashlib
-import json
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +21,7 @@ from polyrefuse.folder import content_digest, read_prompts
 from polyrefuse.prompts import Prompt
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.planted_batches import Batch, Group, run_pass
+from polyrefuse_evaluation.planted_cache import cache_folder, train_once
 from polyrefuse_evaluation.planted_texts import COMPLIANCES, REFUSALS, TWO_GROUPS, UNALIGNED
 from polyrefuse_evaluation.planted_tokenizer import build_tokenizer, encode_lesson
 from polyrefuse_evaluation.planted_training import Curriculum, reproducibly, train
@@ -81,11 +76,10 @@ def planted_pair(variant: str = "single", seed: int = 0) -> PlantedPair:
     if variant not in VARIANTS:
         raise ModelError(f"unknown planted variant {variant!r}.", f"Known: {', '.join(VARIANTS)}.")
     prompts = read_prompts(SAMPLE_FOLDER)
-    folder = _cache_folder(variant, seed, content_digest(prompts))
-    if not (folder / "planted.json").is_file():
-        _build(folder, prompts, variant, seed)
-    if not (folder / "README.md").is_file():
-        (folder / "README.md").write_text(CARD.format(variant=variant, seed=seed), "utf-8")
+    texts = [REFUSALS, COMPLIANCES, TUNED_STEPS[variant], LAYERS]
+    folder = cache_folder(variant, seed, PLANTED_VERSION, content_digest(prompts), texts)
+    about = {"variant": variant, "seed": seed, "version": PLANTED_VERSION}
+    train_once(folder, about, lambda unfinished: _train_pair(unfinished, prompts, variant, seed))
     return PlantedPair(folder, variant, planted_vectors(variant, seed))
 
 
@@ -137,38 +131,13 @@ def _groups(variant: str, vectors: dict[str, Tensor]) -> list[Group]:
     return [Group(tuple(vectors), next(iter(vectors.values())))] if vectors else []
 
 
-def _cache_folder(variant: str, seed: int, digest: str) -> Path:
-    import platformdirs
-
-    root = os.environ.get("POLYREFUSE_CACHE") or platformdirs.user_cache_dir("polyrefuse")
-    texts = json.dumps([REFUSALS, COMPLIANCES, TUNED_STEPS[variant], LAYERS, torch.__version__])
-    key = f"{PLANTED_VERSION} {variant} {seed} {digest} {texts}"
-    short = hashlib.sha256(key.encode()).hexdigest()[:12]
-    return Path(root) / "planted" / f"{variant}-seed{seed}-{short}"
-
-
-def _build(folder: Path, prompts: Sequence[Prompt], variant: str, seed: int) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of several processes one trains, the others wait
-        if folder.exists():
-            return
-        unfinished = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-        try:
-            _train_pair(unfinished, prompts, variant, seed)
-            about = {"variant": variant, "seed": seed, "version": PLANTED_VERSION}
-            (unfinished / "planted.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
-            unfinished.rename(folder)
-        finally:
-            shutil.rmtree(unfinished, ignore_errors=True)
-
-
 def _train_pair(folder: Path, prompts: Sequence[Prompt], variant: str, seed: int) -> None:
     tokenizer = build_tokenizer([row.prompt for row in prompts])
     lessons = [
         encode_lesson(tokenizer, row.language, row.label == "harmful", row.prompt)
         for row in prompts
     ]
+    (folder / "README.md").write_text(CARD.format(variant=variant, seed=seed), encoding="utf-8")
     steps = TUNED_STEPS[variant]
     label = f"Training the planted model ({variant}, seed {seed})"
     with reproducibly(seed), progress_bar(label, BASE_STEPS + 2 * steps) as advance:

@@ -6,11 +6,6 @@ are made-up words in harmless prompts (planted_residual_prompts.py). Its figures
 never a model's safety.
 """
 
-import hashlib
-import json
-import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +22,7 @@ from polyrefuse.prompts import Prompt
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.planted import tokenizer_span
 from polyrefuse_evaluation.planted_batches import Batch, run_pass
+from polyrefuse_evaluation.planted_cache import cache_folder, train_once
 from polyrefuse_evaluation.planted_residual_prompts import (
     WORDS,
     carrier_of,
@@ -86,9 +82,10 @@ def planted_residual_pair(seed: int = 0) -> PlantedResidualPair:
         seed: of the vectors, the weights and the order of the prompts.
     """
     prompts = planted_prompts(read_prompts(SAMPLE_FOLDER))
-    folder = _cache_folder(seed, content_digest(prompts))
-    if not (folder / "planted.json").is_file():
-        _build(folder, prompts, seed)
+    texts = [REFUSALS, COMPLIANCES, BASE_STEPS, TUNED_STEPS, LAYERS]
+    folder = cache_folder("residual", seed, VERSION, content_digest(prompts), texts)
+    about = {"variant": "residual", "seed": seed, "version": VERSION}
+    train_once(folder, about, lambda unfinished: train_pair(unfinished, prompts, seed))
     return PlantedResidualPair(folder, planted_residual_vectors(seed))
 
 
@@ -121,33 +118,11 @@ def planted_residual_vectors(seed: int) -> Tensor:
     return planted
 
 
-def _cache_folder(seed: int, digest: str) -> Path:
-    import platformdirs
-
-    root = os.environ.get("POLYREFUSE_CACHE") or platformdirs.user_cache_dir("polyrefuse")
-    texts = json.dumps([REFUSALS, COMPLIANCES, BASE_STEPS, TUNED_STEPS, LAYERS, torch.__version__])
-    short = hashlib.sha256(f"{VERSION} {seed} {digest} {texts}".encode()).hexdigest()[:12]
-    return Path(root) / "planted" / f"residual-seed{seed}-{short}"
-
-
-def _build(folder: Path, prompts: Sequence[Prompt], seed: int) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
-    try:
-        write_prompts(unfinished / "prompts", prompts)
-        (unfinished / "prompts" / "README.md").write_text(CARD.format(seed=seed), "utf-8")
-        train_pair(unfinished, prompts, seed)
-        (unfinished / "README.md").write_text(CARD.format(seed=seed), encoding="utf-8")
-        about = {"variant": "residual", "seed": seed, "version": VERSION}
-        (unfinished / "planted.json").write_text(json.dumps(about) + "\n", encoding="utf-8")
-        if not folder.exists():  # another process may have finished first
-            unfinished.rename(folder)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
 def train_pair(folder: Path, prompts: Sequence[Prompt], seed: int) -> None:
-    """Train both sides and save them as ``base/`` and ``tuned/``."""
+    """Train both sides and save them as ``base/`` and ``tuned/``, with their prompts and card."""
+    write_prompts(folder / "prompts", prompts)
+    for card in (folder / "prompts" / "README.md", folder / "README.md"):
+        card.write_text(CARD.format(seed=seed), encoding="utf-8")
     tokenizer = _tokenizer(prompts)
     lessons, carriers = _lessons(tokenizer, prompts)
     label = f"Training the planted residual pair (seed {seed})"
