@@ -78,7 +78,7 @@ def hold_lock(path: Path) -> sqlite3.Connection:
 def cache_error(path: Path, error: sqlite3.DatabaseError) -> CacheError:
     """Say in one line what an error of SQLite means for the cache at `path`."""
     name = getattr(error, "sqlite_errorname", "")
-    if name == "SQLITE_FULL":
+    if name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"):  # the journal's index had no room
         problem, remedy = "no space left on the disk", "Free some space and run again to resume"
     elif is_corrupt(error):
         problem, remedy = "has become corrupt", "Run again: it will be moved aside"
