@@ -40,7 +40,7 @@ def test_of_two_processes_one_trains_and_the_other_waits(tmp_path):
 def test_what_a_kill_left_is_trained_again_and_removed(tmp_path):
     folder, counted = tmp_path / "planted" / "one", tmp_path / "counted"
     process = start(folder, counted, 60)
-    while not counted.exists():
+    while not (counted.exists() and counted.read_text()):
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.join(30)
