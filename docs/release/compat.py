@@ -192,6 +192,7 @@ def try_kind(
         "date": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
+        "kept": keep,
         "versions": versions,
         "wrong": wrong_versions(kind, requirements, versions),
         **run_tests(kind, python, folder, TESTS),

@@ -50,6 +50,8 @@ def outcome(kind: str, result: Mapping[str, Any]) -> str:
     )
     faults = [*result["wrong"], *result["failed"]]
     notes = [f"Failed: {fault}" for fault in faults] + [f"Skipped: {x}" for x in result["skipped"]]
+    if result["kept"]:
+        notes.append("Installed over an environment of an earlier try (--keep), not a fresh one.")
     return "\n".join([line, *(f"  - {note}" for note in notes)])
 
 

@@ -25,7 +25,7 @@ def result(**changes):
     return {
         "date": "2026-11-28", "python": "3.11.7", "platform": "Linux x86_64", "minutes": 3.0,
         "versions": {"alpha": "2.1", "beta": "2.1"}, "wrong": [], "exit_code": 0,
-        "passed": 9, "failed": [], "skipped": [],
+        "passed": 9, "failed": [], "skipped": [], "kept": False,
     } | changes  # fmt: skip
 
 
