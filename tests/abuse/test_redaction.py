@@ -131,7 +131,8 @@ def test_errors_and_tracebacks_show_no_secret(kind, more, mutation):
     assert done.returncode == (1 if kind == "ZeroDivisionError" else 2), done.stderr
     assert ("Traceback" in done.stderr) == bool(more)
     shown = [secret for secret in SECRETS if secret in done.stdout + done.stderr]
-    assert shown == ([] if not mutation else list(SECRETS))
+    silent = kind == "ZeroDivisionError" and not more  # a fault of our own is named, not quoted
+    assert shown == ([] if silent or not mutation else list(SECRETS))
     assert done.stderr.strip()
 
 
