@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 ASIDE = ".corrupt-"
+HEADER = b"SQLite format 3\0"
 
 
 class DamagedError(sqlite3.DatabaseError):
@@ -18,6 +19,12 @@ def is_corrupt(error: sqlite3.Error) -> bool:
     """Whether `error` says that the file itself is damaged."""
     name = getattr(error, "sqlite_errorname", None) or ""
     return isinstance(error, DamagedError) or name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT"))
+
+
+def is_sqlite(path: Path) -> bool:
+    """Whether a file begins as every SQLite file does, whatever comes after."""
+    with path.open("rb") as stream:
+        return stream.read(len(HEADER)) == HEADER
 
 
 def move_aside(path: Path) -> Path:

@@ -10,11 +10,10 @@ from polyrefuse.outcomes import Outcome
 from polyrefuse.results import Settings
 from polyrefuse_evaluation.calibration.agreement import judge_agreement
 from polyrefuse_evaluation.judge_answers import has_failed
-from polyrefuse_evaluation.judged import Judged
+from polyrefuse_evaluation.judged import Judged, labels_digest
 from polyrefuse_evaluation.statistics.languages import Validated
 from polyrefuse_evaluation.summarise import (
     Judgements,
-    labels_digest,
     make_averages,
     make_cells,
     make_comparisons,

@@ -5,7 +5,9 @@ common. Knows nothing of files.
 """
 
 # ruff: noqa: D102 - what the fields are stands in run_directory
-from collections.abc import Iterable, Iterator
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -79,3 +81,13 @@ def small_rows(rows: Iterable[Judged]) -> Iterator[JudgedRow]:
             reason=shared(row.reason),
             reasoning=row.reasoning,
         )
+
+
+def labels_digest(rows: Sequence[Judged]) -> str:
+    """Return the sha256 of all labels, independent of the order in which they were made."""
+    keys = sorted((row.condition, row.language, row.id, row.judge, row.outcome) for row in rows)
+    digest = hashlib.sha256(b"[")
+    for at, key in enumerate(keys):  # as json.dumps(keys), a piece at a time
+        digest.update(f"{', ' if at else ''}{json.dumps(key)}".encode())
+    digest.update(b"]")
+    return "sha256:" + digest.hexdigest()

@@ -8,6 +8,7 @@ bytes that are no JSON. Such a line is none; what it held is done again. Knows n
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 _CHUNK = 65_536
@@ -34,7 +35,8 @@ def append_lines(path: Path, data: bytes) -> None:
                 left = left[stream.write(left) :]
             os.fsync(stream.fileno())
         except OSError:
-            stream.truncate(start)
+            with suppress(OSError):  # the first error is the one to tell
+                stream.truncate(start)
             raise
 
 

@@ -3,8 +3,6 @@
 Knows verdicts of one judge at a time; what another judge says is summarised in the same way.
 """
 
-import hashlib
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -292,13 +290,3 @@ def make_second_opinions(
 def of_judge(rows: Iterable[Row], judge: str) -> list[Row]:
     """Return the judgements of one judge."""
     return [row for row in rows if row.judge == judge]
-
-
-def labels_digest(rows: Sequence[Judged]) -> str:
-    """Return the sha256 of all labels, independent of the order in which they were made."""
-    keys = sorted((row.condition, row.language, row.id, row.judge, row.outcome) for row in rows)
-    digest = hashlib.sha256(b"[")
-    for at, key in enumerate(keys):  # as json.dumps(keys), a piece at a time
-        digest.update(f"{', ' if at else ''}{json.dumps(key)}".encode())
-    digest.update(b"]")
-    return "sha256:" + digest.hexdigest()

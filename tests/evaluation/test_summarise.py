@@ -4,10 +4,10 @@ import pytest
 
 from polyrefuse.outcomes import Outcome
 from polyrefuse.results import BASELINE, RANDOM, JudgeRecord
+from polyrefuse_evaluation.judged import labels_digest
 from polyrefuse_evaluation.run_directory import JudgementRecord
 from polyrefuse_evaluation.summarise import (
     Judgements,
-    labels_digest,
     make_averages,
     make_cells,
     make_comparisons,

@@ -68,10 +68,28 @@ def undeclared(folder: Path, extras: Iterable[str]) -> set[str]:
     return {m for m in others if not {canonicalize_name(d) for d in providers[m]} & declared}
 
 
+def catches_missing(handler: ast.ExceptHandler) -> bool:
+    names = {node.id for node in ast.walk(handler.type or handler) if isinstance(node, ast.Name)}
+    return bool(names & {"ImportError", "ModuleNotFoundError", "Exception"})
+
+
 def imported(path: Path) -> set[str]:
-    """Return the top-level modules that a file imports, anywhere in it."""
+    """Return the top-level modules that a file needs, anywhere in it.
+
+    What it tries to import, and does without where that fails, is not among them.
+    """
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tried = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.Try) and any(catches_missing(x) for x in block.handlers)
+        for statement in block.body
+        for node in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in tried:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -103,6 +121,14 @@ def test_an_undeclared_import_is_caught(tmp_path):
     (tmp_path / "planted.py").write_text("def f():\n    import scipy.stats\n", encoding="utf-8")
     assert undeclared(tmp_path, ()) == {"scipy"}
     assert undeclared(tmp_path, ("evaluation",)) == set()
+
+
+def test_what_is_only_tried_is_not_needed(tmp_path):
+    code = "try:\n    import scipy\nexcept {}:\n    scipy = None\n"
+    (tmp_path / "planted.py").write_text(code.format("ImportError"), encoding="utf-8")
+    assert undeclared(tmp_path, ()) == set()
+    (tmp_path / "planted.py").write_text(code.format("ValueError"), encoding="utf-8")
+    assert undeclared(tmp_path, ()) == {"scipy"}
 
 
 def test_the_lock_pins_everything_that_pyproject_names_within_its_range():

@@ -13,7 +13,7 @@ from pathlib import Path
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse.outcomes import Outcome
 from polyrefuse.run_lock import say
-from polyrefuse.sqlite_file import DamagedError, is_corrupt, move_aside, read_back
+from polyrefuse.sqlite_file import DamagedError, is_corrupt, is_sqlite, move_aside, read_back
 from polyrefuse_evaluation.judges.types import Judgement
 
 _TABLE = (
@@ -63,11 +63,14 @@ class VerdictCache:
             self._database = self._open()
 
     def _open(self) -> sqlite3.Connection:
-        """Open the file; a damaged one is set aside, and what can be read of it copied."""
+        """Open the file; a damaged one is set aside, and what can be read of it copied.
+
+        What is no database at all is somebody's own file, named by mistake: it is left alone.
+        """
         try:
             return _connect(self.path)
         except sqlite3.DatabaseError as error:
-            if not is_corrupt(error):
+            if not (is_corrupt(error) and is_sqlite(self.path)):
                 raise
         aside = move_aside(self.path)
         database = _connect(self.path)

@@ -105,7 +105,7 @@ def test_with_a_torch_that_cannot_be_loaded(doctor):
     (line,) = [x for x in done.stdout.splitlines() if x.startswith("problem")]
     assert line.split()[1] == "torch:"
     assert "cannot be imported: OSError: libcudart.so.13: cannot open shared object file" in line
-    assert "pip install --force-reinstall 'torch>=2" in line
+    assert "pip install --force-reinstall 'torch" in line
     assert done.stderr.startswith("polyrefuse: ")
     assert len(done.stderr.splitlines()) == 1
 
