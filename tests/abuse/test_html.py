@@ -7,10 +7,10 @@ from typing import Any
 import jinja2
 import pytest
 
+from benchmarks import synthetic_board as synthetic
 from polyrefuse_evaluation.report import CompletionRow, write_report
 from tests.abuse import seeds
 from tests.abuse.terminal import HOSTILE
-from tests.evaluation.leaderboard_site import synthetic
 from tests.evaluation.report.factories import make_result
 from tests.evaluation.report.judged import as_endpoint, with_calibration, with_second_judge
 from tests.support.browser import chromium, serve
@@ -136,11 +136,11 @@ def residual_page(folder: Path) -> list[str]:
 def site_pages(folder: Path) -> list[str]:
     from polyrefuse_evaluation.leaderboard.site.build import write_site
 
-    board, labels = synthetic.synthetic_board(2, languages=["en", "th"], limit=2)
+    board = synthetic.synthetic_board(2, languages=["en", "th"], limit=2)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(synthetic, "HOSTILE", TEXT.encode("utf-8", "replace").decode())
         spoilt = synthetic.spoil(board)
-    write_site(spoilt, labels, folder / "site")
+    write_site(spoilt, folder / "site")
     pages = sorted(folder.rglob("*.html"))
     assert len(pages) > 3
     shown = [path for path in pages if "window.ran" in path.read_text("utf-8")]
