@@ -31,7 +31,7 @@ from polyrefuse_evaluation.select_directions import render_rows
 T = TypeVar("T")
 
 END_SHARE = 0.02
-FIXED_ROWS, FIXED_TOKENS = 16, 24
+FIXED_ROWS, FIXED_TOKENS, FIXED_EACH = 16, 24, 6
 BASELINE, ABLATED = "baseline", "ablated"
 
 
@@ -111,7 +111,8 @@ def compare_generation(
                 if a != b
             ]
             lengths = lengths or [len(answer) for answer in answers[0]]
-    ratio, projecting = fast_path_ratio(loaded, prompts, rounds)
+    fixed = multilingual_prompts(loaded, FIXED_EACH)
+    ratio, projecting = fast_path_ratio(loaded, fixed, rounds)
     ended = sum(length < max_new_tokens for length in lengths)
     return GenerationComparison(
         loaded.name,
@@ -159,7 +160,8 @@ def fast_path_ratio(
     with _no_end(loaded):
         generate(loaded, prompts[:FIXED_ROWS], FIXED_TOKENS)
         for pair in range(max(9, 2 * rounds)):
-            rows = [prompts[(5 * pair + row) % len(prompts)] for row in range(FIXED_ROWS)]
+            start = FIXED_ROWS * pair
+            rows = [prompts[(start + row) % len(prompts)] for row in range(FIXED_ROWS)]
             with intervention(loaded, Condition(BASELINE, None), "weights"):
                 _, plain = _timed(lambda rows=rows: generate(loaded, rows, FIXED_TOKENS))
             whole = time.perf_counter()
