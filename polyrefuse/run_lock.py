@@ -25,6 +25,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from polyrefuse.errors import RunDirectoryError
+from polyrefuse.outside_json import parse_json
 
 LOCK = ".lock"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -174,10 +175,19 @@ def _busy(folder: Path, holder: Holder | None) -> RunDirectoryError:
 
 
 def _parse(content: bytes) -> Holder | None:
+    """Return who a lock names; None where it is empty, torn, or no record of ours."""
     try:
-        return Holder(**json.loads(content))
-    except (ValueError, TypeError, RecursionError):
+        holder = Holder(**parse_json(content))
+    except (ValueError, TypeError):
         return None
+    texts = [holder.host, holder.since, holder.command, holder.boot or ""]
+    sound = (
+        all(isinstance(text, str) and text.isprintable() for text in texts)
+        and type(holder.pid) is int
+        and 0 < holder.pid < 2**31
+        and (holder.started is None or type(holder.started) is int)
+    )
+    return holder if sound else None
 
 
 def _boot() -> str | None:

@@ -4,7 +4,6 @@ The run's ``.lock`` may name its holder; the log's last session names its proces
 is alive can be seen on its own machine only.
 """
 
-import json
 import os
 import socket
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from typing import Any
 
 from polyrefuse.observing.record import LogRecord
 from polyrefuse.observing.stages import start_ticks
+from polyrefuse.outside_json import parse_json
 
 LOCK = ".lock"
 
@@ -52,7 +52,7 @@ def find_worker(folder: Path, begun: Sequence[LogRecord]) -> Worker | None:
 def _from_lock(path: Path) -> Worker | None:
     try:
         with path.open("rb") as stream:
-            held: Any = json.loads(stream.read(65_536))
+            held: Any = parse_json(stream.read(65_536))
     except (OSError, ValueError):
         return None  # none, empty, or a lock that does not say who has it
     if not isinstance(held, dict):

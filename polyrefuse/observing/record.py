@@ -9,6 +9,8 @@ import traceback
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from polyrefuse.outside_json import parse_json
+
 Event = Literal["begin", "start", "progress", "end", "warning", "error", "finish"]
 
 OURS = ("polyrefuse", "polyrefuse_builders", "polyrefuse_evaluation")
@@ -88,7 +90,7 @@ _NAMES = {field.name for field in fields(LogRecord)}
 def parse_line(line: bytes) -> LogRecord | None:
     """Return what a line says; None where it is torn, or no line of a log."""
     try:
-        found: Any = json.loads(line)
+        found: Any = parse_json(line)
     except ValueError:
         return None
     if not isinstance(found, dict) or found.get("event") not in get_args(Event):

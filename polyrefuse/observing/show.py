@@ -49,10 +49,10 @@ def stage_row(stage: StageStatus) -> list[str]:
     if done and stage.total:
         done += f" ({100 * stage.done // stage.total if stage.done else 0}%)"
     if stage.step and done:
-        done += f" {stage.step}"
+        done += f" {_safe(stage.step)}"
     rates = [x for x in (stage.recent_rate, stage.rate) if x is not None]
     return [
-        stage.name,
+        _safe(stage.name),
         stage.state,
         done,
         duration(stage.seconds),
@@ -127,7 +127,7 @@ def _parts(stages: Sequence[StageStatus]) -> list[str]:
         for part in stage.parts:
             by_condition[part.condition].append(part)
         for condition, parts in by_condition.items():
-            name = _safe(condition) if condition else stage.name
+            name = _safe(condition or stage.name)
             lines.append(f"  {name}: {_counts(parts)}")
     return lines
 

@@ -3,7 +3,6 @@
 Reads the run's log and settings, and takes no lock. Counts are as old as the log's last line.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from polyrefuse.observing.record import LogRecord
 from polyrefuse.observing.run_log import LOG, log_file, read_log
 from polyrefuse.observing.stages import Part
 from polyrefuse.observing.views import StageView, join, last_session, view_stages
+from polyrefuse.outside_json import parse_json
 
 SETTINGS, RESULT = "settings.json", "result.json"
 QUIET = 120.0
@@ -224,7 +224,7 @@ def _stage(
 
 def _model(folder: Path) -> str | None:
     try:
-        settings: Any = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        settings: Any = parse_json((folder / SETTINGS).read_bytes())
     except (OSError, ValueError):
         return None
     if not isinstance(settings, dict):

@@ -28,8 +28,9 @@ class Done:
 
     @property
     def line(self) -> str:
-        """The only line of ours on standard error."""
-        (line,) = [x for x in self.err.splitlines() if x.startswith("polyrefuse: ")]
+        """The only line on standard error."""
+        (line,) = self.err.strip("\n").split("\n")
+        assert line.startswith("polyrefuse: "), line
         return line
 
 

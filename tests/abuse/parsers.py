@@ -4,6 +4,7 @@ A new reader of outside data gets a line here: `test_parsers` fuzzes it, `covera
 lines.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -66,6 +67,17 @@ def all_parsers() -> list[Parser]:
     return [*_core(), *parsers_builders.parsers(), *parsers_evaluation.parsers()]
 
 
+def _shown(folder: Path) -> object:
+    """Return the status of a run, as text and as JSON; what is shown of it is harmless."""
+    from polyrefuse.observing.show import status_json, status_text
+    from polyrefuse.observing.status import read_status
+
+    status = read_status(folder)
+    text = status_text(status)
+    assert all(line.isprintable() for line in text.split("\n")), "status shows what a log says raw"
+    return text, json.dumps(status_json(status))
+
+
 def _core() -> list[Parser]:
     from polyrefuse.calibration_schema import read_calibration
     from polyrefuse.check import check_folder, count_table
@@ -73,6 +85,7 @@ def _core() -> list[Parser]:
     from polyrefuse.folder import folder_languages, read_errata, read_prompts
     from polyrefuse.languages import parse_languages
     from polyrefuse.results import read_result
+    from polyrefuse.run_lock import hold_lock
 
     def dataset(folder: Path, content: bytes) -> object:
         (folder / "data" / "en").mkdir(parents=True, exist_ok=True)
@@ -87,7 +100,43 @@ def _core() -> list[Parser]:
         (folder / "errata.jsonl").write_bytes(content)
         return read_errata(folder)
 
+    def log(folder: Path, content: bytes) -> object:
+        (folder / "log.jsonl").write_bytes(content)
+        (folder / "settings.json").write_bytes(content[:4000])
+        (folder / ".lock").unlink(missing_ok=True)
+        return _shown(folder)
+
+    def lock(folder: Path, content: bytes) -> object:
+        (folder / "log.jsonl").write_bytes(seeds.LOG)
+        (folder / ".lock").write_bytes(content)
+        said = _shown(folder)
+        with hold_lock(folder, lines.append):
+            assert all(line.isprintable() for line in lines)
+            lines.clear()
+        return said
+
+    lines: list[str] = []
     return [
+        Parser(
+            "the log of a run",
+            log,
+            (seeds.LOG,),
+            (
+                "polyrefuse.observing.record:parse_line,_fits",
+                "polyrefuse.observing.run_log:read_log",
+                "polyrefuse.observing.views",
+                "polyrefuse.observing.status:_model,_age,_time,_last_error",
+            ),
+        ),
+        Parser(
+            "the lock of a run",
+            lock,
+            (seeds.lock,),
+            (
+                "polyrefuse.run_lock:_parse",
+                "polyrefuse.observing.holder:find_worker,_from_lock,_worker",
+            ),
+        ),
         Parser(
             "rows of a dataset",
             dataset,

@@ -174,7 +174,10 @@ def _translation() -> list[Parser]:
             "the file of the translation cache",
             _cache_file,
             (seeds.cache_file,),
-            ("polyrefuse_builders.translation.cache_file:connect,is_corrupt,move_aside",),
+            (
+                "polyrefuse_builders.translation.cache_file:connect",
+                "polyrefuse.sqlite_file:is_corrupt,move_aside,read_back",
+            ),
         ),
         Parser(
             "a translator's reply",

@@ -236,8 +236,9 @@ def _runs() -> list[Parser]:
             recover,
             (seeds.lines(seeds.COMPLETION),),
             (
-                f"{run_directory}:RunDirectory.read,RunDirectory._read_file,RunDirectory._read_all,"
-                "RunDirectory.recover,_identity,_whole",
+                f"{run_directory}:RunDirectory.read,RunDirectory.scan,RunDirectory._scan_file,"
+                "RunDirectory.recover,RunDirectory._whole,RunDirectory._keep,_identity",
+                f"{E}.record_lines:whole_size,whole_lines,is_torn",
             ),
         ),
         Parser("judgements", records(JudgementRecord), (seeds.lines(seeds.JUDGEMENT),), ()),
@@ -383,9 +384,9 @@ def _logs() -> list[Parser]:
 
 
 def _leaderboard() -> list[Parser]:
-    from polyrefuse_evaluation.leaderboard.board import read_rescored
     from polyrefuse_evaluation.leaderboard.labels import read_labels
     from polyrefuse_evaluation.leaderboard.reading import parse
+    from polyrefuse_evaluation.leaderboard.rescored import read_rescored
     from polyrefuse_evaluation.leaderboard.schema import MANIFEST, Manifest
     from polyrefuse_evaluation.leaderboard.sources import parse_source
 
@@ -413,7 +414,7 @@ def _leaderboard() -> list[Parser]:
             "records of rescoring",
             _in_file("rescored.jsonl", read_rescored),
             (seeds.RESCORED,),
-            (f"{board}.board:read_rescored",),
+            (f"{board}.rescored:read_rescored",),
         ),
         Parser(
             "a named dataset",

@@ -3,6 +3,7 @@
 import io
 import json
 import sqlite3
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,38 @@ VERDICTS = (
 )
 PHRASES = ("i ([really] can not|won't) * help~", "[I ]am (sorry|afraid)", "a[b][ c]", "plain")
 DECODING = {"engine": "rows", "expected_tokens": 8, "rates": {}, "rejected": {}}
+LOG = lines(
+    {
+        "time": "2026-01-01T00:00:00+00:00",
+        "event": "begin",
+        "process": 0,
+        "session": "a1",
+        "pid": 1,
+        "host": "elsewhere",
+        "started": 5,
+        "processes": 2,
+        "version": "1",
+        "command": "polyrefuse evaluate planted",
+        "stages": ["generate", "report"],
+    },
+    *(
+        {
+            "time": "2026-01-01T00:00:01+00:00",
+            "event": event,
+            "stage": "generate",
+            "step": "batches",
+            **counts,
+        }
+        for event, counts in (
+            ("start", {"total": 4}),
+            ("progress", {"done": 1, "total": 4, "seconds": 1.0, "memory_mib": 10.5}),
+            ("progress", {"done": 1, "total": 2, "language": "en", "condition": "baseline"}),
+            ("end", {"done": 4, "total": 4, "seconds": 9.0, "accelerator_mib": 1.5}),
+            ("warning", {"message": "small"}),
+            ("error", {"error": "OSError", "message": "full"}),
+        )
+    ),
+)
 STATE = {"run": "abc", "parameters": {"temperature": 0, "max_tokens": 8}}
 SETTINGS = {"model": "planted", "languages": "en,de", "judges": ["keyword 1"], "limit": None}
 CARD = (SAMPLE / "README.md").read_bytes()
@@ -311,6 +344,15 @@ def cache_file() -> bytes:
 def cache_row() -> bytes:
     """Return text, answer, kind, reason and requests of a row of the cache."""
     return b"text\nAntwort\nvalidation\nwhy\n3"
+
+
+@cache
+def lock() -> bytes:
+    """The lock of a process of this machine that is gone."""
+    from polyrefuse.run_lock import this_process
+
+    gone = {**asdict(this_process()), "pid": 2**22 + 1}
+    return json.dumps(gone).encode()
 
 
 @cache
