@@ -63,4 +63,23 @@ def pytest_report_header() -> str:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ and tally.FORM == "full":
-        tally.finish(Path(__file__).parents[2], exitstatus, time.monotonic() - STARTED)
+        ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        seconds = time.monotonic() - STARTED
+        tally.finish(Path(__file__).parents[2], what_ran(session.config, ended), seconds)
+
+
+def what_ran(config: pytest.Config, ended: bool) -> tally.Session:
+    """Read from pytest's own counts what of this folder ran."""
+    stats = config.pluginmanager.get_plugin("terminalreporter").stats
+    here = Path(__file__).parent
+    options = [config.option.keyword, config.option.markexpr]
+    whole = [Path(name).resolve() for name in config.args] == [here] and not any(options)
+    given = [name.removeprefix("tests/faults/") for name in config.args]
+    reports = [*stats.get("failed", []), *stats.get("error", [])]
+    return tally.Session(
+        "" if whole else ", ".join([*given, *filter(None, options)]),
+        ended,
+        len(stats.get("passed", [])),
+        len(stats.get("skipped", [])),
+        sorted({report.nodeid for report in reports}),
+    )
