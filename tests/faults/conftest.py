@@ -48,10 +48,38 @@ def undisturbed(
     return get
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a scene in one process: its undisturbed run is measured there once."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            scene = getattr(item, "callspec", None) and item.callspec.params.get("scene")
+            item.add_marker(pytest.mark.xdist_group(scene or "evaluate"))
+
+
 def pytest_report_header() -> str:
     return f"faults: {tally.FORM} form, POLYREFUSE_FAULT_SEED={tally.SEED}"
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ and tally.FORM == "full":
-        tally.finish(Path(__file__).parents[2], exitstatus, time.monotonic() - STARTED)
+        ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        seconds = time.monotonic() - STARTED
+        tally.finish(Path(__file__).parents[2], what_ran(session.config, ended), seconds)
+
+
+def what_ran(config: pytest.Config, ended: bool) -> tally.Session:
+    """Read from pytest's own counts what of this folder ran."""
+    stats = config.pluginmanager.get_plugin("terminalreporter").stats
+    here = Path(__file__).parent
+    options = [config.option.keyword, config.option.markexpr]
+    whole = [Path(name).resolve() for name in config.args] == [here] and not any(options)
+    given = [name.removeprefix("tests/faults/") for name in config.args]
+    reports = [*stats.get("failed", []), *stats.get("error", [])]
+    return tally.Session(
+        "" if whole else ", ".join([*given, *filter(None, options)]),
+        ended,
+        len(stats.get("passed", [])),
+        len(stats.get("skipped", [])),
+        sorted({report.nodeid for report in reports}),
+    )

@@ -1,7 +1,8 @@
 """What came of each case, counted over all test processes, and the document made of it.
 
-``docs/reliability.md`` is written by nothing else. It holds the three newest full runs, so that
-three in a row with different seeds can be seen in it.
+``docs/reliability.md`` is written by nothing else. It holds the three newest runs of the full form,
+so that three in a row with different seeds can be seen in it; what failed, was skipped, stopped or
+left out is said there, too.
 """
 
 import json
@@ -57,7 +58,33 @@ def read_cases(path: Path) -> list[Case]:
     return [Case(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
 
 
-def summary(cases: list[Case], seconds: float, now: datetime) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Session:
+    """What of the suite ran, as pytest saw it.
+
+    Attributes:
+        only: what was chosen of the suite; empty where nothing was left out.
+        ended: whether the session came to its end.
+        passed: number of tests.
+        skipped: number of tests.
+        failed: names of the tests that failed.
+    """
+
+    only: str
+    ended: bool
+    passed: int
+    skipped: int
+    failed: list[str]
+
+    @property
+    def passes(self) -> bool:
+        """Whether this counts as one pass of the whole suite."""
+        return not (self.only or self.failed or self.skipped) and self.ended and self.passed > 0
+
+
+def summary(
+    cases: list[Case], session: Session, seconds: float, now: datetime, seed: int = SEED
+) -> dict[str, Any]:
     """Return one run as it is kept in the document."""
     rows: dict[str, Counter[str]] = defaultdict(Counter)
     for case in cases:
@@ -68,38 +95,49 @@ def summary(cases: list[Case], seconds: float, now: datetime) -> dict[str, Any]:
             leftovers=case.leftovers,
         )
     return {
-        "seed": SEED,
-        "date": now.date().isoformat(),
+        "seed": seed,
+        "session": asdict(session),
+        "date": now.strftime("%Y-%m-%d %H:%M UTC"),
         "minutes": round(seconds / 60, 1),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} shared cores",
         "rows": {name: dict(found) for name, found in sorted(rows.items())},
     }
 
 
+COLUMNS = ("times", "lost", "duplicated", "leftovers")
+
+
 def render(runs: list[dict[str, Any]]) -> str:
-    """Return the document of some runs, the newest last."""
-    names = sorted({name for run in runs for name in run["rows"]})
+    """Return the document of some runs, the newest last: a table each."""
+    passes = {run["seed"] for run in runs if Session(**run["session"]).passes}
     lines = [
-        "| fault | times | lost | duplicated | leftovers |",
-        "|---|---:|---:|---:|---:|",
-    ]
-    total: Counter[str] = Counter()
-    columns = ("times", "lost", "duplicated", "leftovers")
-    for name in names:
-        found = Counter[str]()
-        for run in runs:
-            found.update(run["rows"].get(name, {}))
-        total.update(found)
-        lines.append(f"| {name} | {' | '.join(str(found[column]) for column in columns)} |")
-    lines.append(f"| **all** | {' | '.join(f'**{total[column]}**' for column in columns)} |")
-    about = [
-        f"- seed {run['seed']}: {sum(row['times'] for row in run['rows'].values())} cases, all "
-        f"passed, {run['date']}, {run['minutes']} minutes, {run['machine']}"
-        for run in runs
+        f"**The whole suite passed with {len(passes)} of {RUNS} different seeds.**",
+        *(line for run in runs for line in ("", *_section(run))),
     ]
     kept = f"{START}{json.dumps(runs)}{END}"
-    text = PREFACE.read_text("utf-8").replace("RUNS", "\n".join(about))
-    return text.replace("TABLE", "\n".join(lines)) + f"\n{kept}\n"
+    return PREFACE.read_text("utf-8").replace("RUNS", "\n".join(lines)) + f"\n{kept}\n"
+
+
+def _section(run: dict[str, Any]) -> list[str]:
+    session = Session(**run["session"])
+    what = f"only {session.only}; the rest did not run" if session.only else "the whole suite"
+    counts = f"{session.passed} tests passed, {len(session.failed)} failed, "
+    lines = [
+        f"## Seed {run['seed']}",
+        "",
+        f"{run['date']}, {run['minutes']} minutes, {run['machine']}: {what}. {counts}"
+        f"{session.skipped} were skipped.",
+    ]
+    if not session.ended:
+        lines += ["", "The run was stopped before its end: tests not counted here did not run."]
+    if session.failed:
+        lines += ["", "Failed:", "", *(f"- `{name}`" for name in session.failed)]
+    total: Counter[str] = Counter()
+    lines += ["", f"| fault | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
+    for name, found in run["rows"].items():
+        total.update(found)
+        lines.append(f"| {name} | {' | '.join(str(found[column]) for column in COLUMNS)} |")
+    return [*lines, f"| **all** | {' | '.join(f'**{total[column]}**' for column in COLUMNS)} |"]
 
 
 def kept_runs(document: Path) -> list[dict[str, Any]]:
@@ -110,11 +148,15 @@ def kept_runs(document: Path) -> list[dict[str, Any]]:
     return json.loads(rest.partition(END)[0]) if rest else []
 
 
-def finish(root: Path, exitstatus: int, seconds: float) -> None:
-    """Write the document, if everything passed."""
-    if exitstatus or not FILE or not Path(FILE).is_file():
+def finish(root: Path, session: Session, seconds: float) -> None:
+    """Write what ran into the document, passed or failed; a newer run takes the place of an older.
+
+    A run replaces that of the same seed and choice; the newest `RUNS` are kept.
+    """
+    if not FILE or not Path(FILE).is_file():
         return
-    run = summary(read_cases(Path(FILE)), seconds, datetime.now(UTC))
+    run = summary(read_cases(Path(FILE)), session, seconds, datetime.now(UTC))
     document = root / DOCUMENT
-    others = [other for other in kept_runs(document) if other["seed"] != run["seed"]]
+    same = (run["seed"], session.only)
+    others = [x for x in kept_runs(document) if (x["seed"], x["session"]["only"]) != same]
     document.write_text(render([*others, run][-RUNS:]), encoding="utf-8")

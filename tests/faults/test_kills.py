@@ -48,13 +48,7 @@ def points() -> list[object]:
     else:
         chosen = [(scene, number, 0) for scene, number in SHORT]
     return [
-        pytest.param(
-            scene,
-            number,
-            point,
-            id=f"{scene}-{number.name}-{point}",
-            marks=pytest.mark.xdist_group(scene),
-        )
+        pytest.param(scene, number, point, id=f"{scene}-{number.name}-{point}")
         for scene, number, point in chosen
     ]
 

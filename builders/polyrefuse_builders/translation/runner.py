@@ -3,7 +3,6 @@
 The recipe is here; one run's state and work are in run.py, the waiting and retrying in retrying.py.
 """
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ from polyrefuse.errors import DatasetError
 from polyrefuse.prompts import Prompt
 from polyrefuse_builders.translation.cache import TranslationCache
 from polyrefuse_builders.translation.engine import Engine, require_languages
+from polyrefuse_builders.translation.event_loop import run_to_end
 from polyrefuse_builders.translation.outcome import TranslationOutcome
 from polyrefuse_builders.translation.progress import TranslationProgress
 from polyrefuse_builders.translation.rate import Clock
@@ -59,8 +59,8 @@ def translate_rows(
         CacheError: the cache cannot be used or written (no disk).
         DatasetError: a row is not English.
     """
-    return asyncio.run(
-        translate_rows_async(
+    return run_to_end(
+        lambda: translate_rows_async(
             rows,
             targets,
             engine,

@@ -5,7 +5,6 @@ suspect if its own English fits no better than the English of other rows: the nu
 every row, so no threshold depends on the language, the engine or the model.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from polyrefuse.prompts import Prompt, QualityCheck, Verdict
 from polyrefuse_builders.translation import Engine, RetryPolicy, TranslationCache
 from polyrefuse_builders.translation.engine import require_languages
+from polyrefuse_builders.translation.event_loop import run_to_end
 from polyrefuse_builders.translation.retrying import Requester
 from polyrefuse_builders.translation.run import Run
 from polyrefuse_builders.validation.finding import Finding, measured, suspect
@@ -58,12 +58,18 @@ def back_translate(
     found: dict[Key, str | None] = {}
     for language, rows in texts.items():
         require_languages(engine, language, ["en"])
-        asyncio.run(_translate_back(rows, language, engine, cache))
+        _run_back(rows, language, engine, cache)
         known = cache.known(engine.name, engine.revision, language, "en")
         for row in rows:
             entry = known.get(row.prompt)
             found[language, row.id] = entry.answer if entry else None
     return found
+
+
+def _run_back(
+    rows: Sequence[Prompt], language: str, engine: Engine, cache: TranslationCache
+) -> None:
+    run_to_end(lambda: _translate_back(rows, language, engine, cache))
 
 
 async def _translate_back(

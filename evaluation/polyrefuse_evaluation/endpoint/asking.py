@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
@@ -48,6 +48,7 @@ class Asker:
     _pilots: int = field(default=0, init=False)
     _told: bool = field(default=False, init=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False)
+    _ended: Event = field(default_factory=Event, init=False, repr=False)
 
     def ask_all(self) -> None:
         """Ask until every prompt is answered or recorded as failed.
@@ -58,6 +59,7 @@ class Asker:
             RunDirectoryError: answers cannot be written.
         """
         self.client.stop(False)
+        self._ended.clear()
         todo = self._pilot_first(self.store.open)
         while todo and self.client.form is None and self._pilots < PILOTS:
             self._pilots += 1
@@ -66,7 +68,7 @@ class Asker:
         try:
             self._ask_side_by_side(pool, todo)
         finally:
-            self.client.stop()
+            self._end()
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _ask_side_by_side(self, pool: ThreadPoolExecutor, todo: list[int]) -> None:
@@ -93,7 +95,21 @@ class Asker:
             self.store.judge(found)
         self.advance(len(answers))
 
+    def _end(self) -> None:
+        self._ended.set()
+        self.client.stop()
+
     def _ask(self, batch: int) -> Answered | None:
+        """Ask one prompt, unless all has ended; what goes wrong here ends all at once."""
+        if self._ended.is_set():
+            return None
+        try:
+            return self._ask_and_keep(batch)
+        except BaseException:
+            self._end()  # or this thread would pay for the next prompt until the pool is told
+            raise
+
+    def _ask_and_keep(self, batch: int) -> Answered | None:
         prompt = self.store.prompts[batch]
         name = (self.run_name, prompt.language, prompt.id)
         tag = hashlib.sha256(json.dumps(name).encode("ascii")).hexdigest()

@@ -1,13 +1,17 @@
 """Every prompt ends answered or recorded, whatever the server does, and a rerun asks the rest."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from polyrefuse.errors import AnswerIsNo, PolyRefuseError
+from polyrefuse.errors import AnswerIsNo, PolyRefuseError, RunDirectoryError
 from polyrefuse.outcomes import Outcome
+from polyrefuse_evaluation.endpoint.asking import Asker
+from polyrefuse_evaluation.endpoint.records import REPLIES
+from polyrefuse_evaluation.run_directory import RunDirectory
 from tests.evaluation.endpoint.model_server import (
     KEY,
     PROMPTS,
@@ -208,3 +212,26 @@ def test_an_interrupted_run_keeps_what_was_under_way(
     assert len(rows(tmp_path / "completions.jsonl")) == paid.total()
     assert run(server, tmp_path).failed == 0
     assert asked(server) == dict.fromkeys(labels(), 1)
+
+
+def test_nothing_more_is_asked_once_an_answer_could_not_be_written(
+    server: ChatServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread whose write fails does not go on to the next prompt, however late this is seen."""
+    append, written = RunDirectory.append, []
+
+    def fails_after_some(self: RunDirectory, name: str, records: Any) -> None:
+        if name == REPLIES:
+            written.append(name)
+            if len(written) > 5:
+                raise RunDirectoryError("replies.jsonl: cannot be written.", "Free some space.")
+        append(self, name, records)
+
+    seen_late = Asker._finish
+    monkeypatch.setattr(RunDirectory, "append", fails_after_some)
+    monkeypatch.setattr(
+        Asker, "_finish", lambda self, answers: (time.sleep(0.3), seen_late(self, answers))[1]
+    )
+    with pytest.raises(RunDirectoryError, match="cannot be written"):
+        run(server, tmp_path, concurrency=2)
+    assert 5 < len(server.requests) <= 5 + 2
