@@ -90,7 +90,7 @@ SLOW = {
         "--limit",
         "2",
         "--resamples",
-        "50",
+        "100",
         "--max-new-tokens",
         "4",
     ],
