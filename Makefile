@@ -27,7 +27,8 @@ faults: .venv/.installed-dev planted
 # Hostile input: coverage of the parsers (at least 95% of lines), then the whole suite at length.
 abuse: .venv/.installed-dev planted
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.abuse.parser_coverage
-	ABUSE_EXAMPLES=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/abuse
+	ABUSE_EXAMPLES=10000 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist load \
+		--timeout=3600 tests/abuse
 
 # What the tests share is trained before them, one model a core, unless it is cached.
 TRAIN := import sys; from polyrefuse_evaluation import load_model; load_model(sys.argv[1], seed=int(sys.argv[2]))

@@ -74,7 +74,9 @@ def _direct_source(found: metadata.Distribution) -> Path | None:
 
 def examine_terminal(environment: Mapping[str, str]) -> Iterator[Finding]:
     """Say whether text in 14 languages can be printed and named in files."""
-    spoken = {"standard output": sys.stdout.encoding, "file names": sys.getfilesystemencoding()}
+    spoken = {"file names": sys.getfilesystemencoding()}
+    if encoding := getattr(sys.stdout, "encoding", None):  # none in memory, and without a stream
+        spoken = {"standard output": encoding, **spoken}
     other = [f"{name}: {x}" for name, x in spoken.items() if x.lower().replace("-", "") != "utf8"]
     named = environment.get("LC_ALL") or environment.get("LC_CTYPE") or environment.get("LANG")
     if other:

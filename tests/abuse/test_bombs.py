@@ -105,19 +105,21 @@ def test_what_a_file_claims_is_checked_first(tmp_path, monkeypatch, name, value,
         list(read_records(path, "parquet", ["goal"]))
 
 
-def test_a_zipped_log_that_unpacks_to_too_much_is_not_unpacked(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr(inspect_log, "MOST_BYTES", 50_000_000)
+@pytest.mark.parametrize("most", [5_000_000, 500_000_000])
+def test_a_zipped_log_that_unpacks_to_too_much_is_not_unpacked(
+    refused, tmp_path, monkeypatch, most
+):
+    """The mutation: with the bound far away it is unpacked, and something else is wrong with it."""
+    monkeypatch.setattr(inspect_log, "MOST_BYTES", most)
     path = tmp_path / "log.eval"
     with (
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
         archive.open("header.json", "w", force_zip64=True) as out,
     ):
-        block = b" " * (16 * 1024**2)
-        for _ in range(1 + inspect_log.MOST_BYTES // len(block)):
-            out.write(block)
-    assert path.stat().st_size < 1_000_000
+        out.write(b" " * 6_000_000)
+    assert path.stat().st_size < 100_000
     line = refused("import-run", path, "--out", tmp_path / "run")
-    assert "unpacks to" in line
+    assert ("unpacks to" in line) == (most < 6_000_000)
 
 
 def test_a_download_that_never_ends_or_unpacks_without_end_is_cut(server, tmp_path, monkeypatch):  # noqa: F811
@@ -130,6 +132,16 @@ def test_a_download_that_never_ends_or_unpacks_without_end_is_cut(server, tmp_pa
     assert list(tmp_path.iterdir()) == []
     server.answers = [send(b"x" * 90_000)]
     download(f"{server.url}/rows.csv", tmp_path / "rows.csv")
+
+
+def test_without_the_bound_a_download_would_unpack(server, tmp_path, monkeypatch):  # noqa: F811
+    """The mutation: the same answer under a bound far away is written whole."""
+    import gzip
+
+    monkeypatch.setattr(downloading, "MOST_BYTES", 10_000_000)
+    server.answers = [send(gzip.compress(b"x" * 1_000_000), Content_Encoding="gzip")]
+    download(f"{server.url}/rows.csv", tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").stat().st_size == 1_000_000
 
 
 FORMULAS = (

@@ -39,11 +39,11 @@ CONTENTS = {
 def test_files_that_hold_no_rows(refused, dataset, name):
     path = dataset / "data" / "en" / "test.jsonl"
     path.write_bytes(CONTENTS[name])
-    started = time.monotonic()
+    started = time.process_time()
     line = refused("data", "check", dataset)
     assert str(path) in line
     assert len(line) < 1000
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 @pytest.mark.parametrize("place", ["errata.jsonl", "data/en/train.jsonl"])
@@ -65,9 +65,9 @@ def test_a_bomb_of_errata_takes_seconds_not_hours(run, dataset):
         "detail": "x",
     }
     (dataset / "errata.jsonl").write_text((json.dumps(erratum) + "\n") * 500, encoding="utf-8")
-    started = time.monotonic()
+    started = time.process_time()
     assert run("data", "check", dataset).code == 0
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
 
 
 def _pipe(path: Path) -> None:

@@ -210,6 +210,15 @@ def test_no_planted_script_runs(browser, tmp_path, make):
         assert not ran(browser, tmp_path, name), name
 
 
+def test_a_script_in_a_figure_would_be_seen(browser, tmp_path):
+    """The mutation of the figures: an SVG opened by itself runs what is in it."""
+    script = f"<script>{MARK}</script>"
+    for inside in ("", script):
+        text = f'<svg xmlns="http://www.w3.org/2000/svg">{inside}</svg>'
+        (tmp_path / "figure.svg").write_text(text, encoding="utf-8")
+        assert ran(browser, tmp_path, "figure.svg") == bool(inside)
+
+
 @pytest.fixture
 def unescaped(monkeypatch):
     """The mutation: templates that escape nothing, and pages without a policy."""

@@ -92,6 +92,23 @@ def test_fields_of_wrong_types_and_sizes(run, model, field):
             assert str(folder) in done.line, (field, value)
 
 
+def test_without_the_bounds_an_absurd_size_would_be_built(monkeypatch):
+    """The mutation: the same sizes pass where no bound is known; sound ones pass with it."""
+    from types import SimpleNamespace
+
+    from polyrefuse.errors import ModelError
+    from polyrefuse_evaluation import untrusted_checkpoint
+
+    untrusted_checkpoint.require_modest("m", SimpleNamespace(hidden_size=4096, vocab_size=256_000))
+    absurd = [SimpleNamespace(hidden_size=2**40), SimpleNamespace(vocab_size=-1)]
+    for config in absurd:
+        with pytest.raises(ModelError, match="which no model has"):
+            untrusted_checkpoint.require_modest("m", config)
+    monkeypatch.setattr(untrusted_checkpoint, "LARGEST_SIZES", {})
+    for config in absurd:
+        untrusted_checkpoint.require_modest("m", config)
+
+
 def _own_code(folder: Path, marker: Path, **config: object) -> None:
     for name in (
         "modeling_evil",

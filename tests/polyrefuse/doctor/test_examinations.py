@@ -1,5 +1,6 @@
 """What the doctor says of each thing it looks at, each tried well and broken."""
 
+import io
 import os
 import sys
 import time
@@ -200,6 +201,13 @@ def test_a_clock_before_the_installation_is_wrong():
     assert only(surroundings.examine_clock()).level == "ok"
     found = only(surroundings.examine_clock(now=0.0))
     assert (found.level, "1970-01-01" in found.detail) == ("warning", True)
+
+
+def test_output_without_an_encoding_is_no_fault(monkeypatch):
+    """A stream in memory has none; a closed one is None."""
+    for stream in (io.StringIO(), None):
+        monkeypatch.setattr("sys.stdout", stream)
+        assert "standard output" not in only(surroundings.examine_terminal({})).detail
 
 
 def test_an_encoding_that_cannot_print_thai_is_a_warning(monkeypatch):
