@@ -22,7 +22,7 @@ FAULTS_SEED ?= $(shell date +%s)
 faults: .venv/.installed-dev planted
 	rm -f .faults.jsonl
 	POLYREFUSE_FAULTS=full POLYREFUSE_FAULT_SEED=$(FAULTS_SEED) POLYREFUSE_FAULT_TALLY=$(CURDIR)/.faults.jsonl \
-		OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup tests/faults $(PYTEST_ARGS)
+		OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist load tests/faults $(PYTEST_ARGS)
 
 # Hostile input: coverage of the parsers (at least 95% of lines), then the whole suite at length.
 abuse: .venv/.installed-dev planted

@@ -20,6 +20,9 @@ from polyrefuse_evaluation.run_directory import RunDirectory
 FIRST_TOKENS = "first_tokens.jsonl"
 DISCOVERY_TOKENS = 32
 
+Key = tuple[str, str]
+"""(language, id) of a prompt."""
+
 
 class FirstToken(BaseModel):
     """One line of ``first_tokens.jsonl``: how the refusal of one validation prompt begins.
@@ -41,7 +44,7 @@ def find_first_tokens(
     judge: RegisteredJudge,
     run: RunDirectory,
     batch_tokens: int,
-) -> dict[tuple[str, str], int | None]:
+) -> dict[Key, int | None]:
     """Return by (language, prompt id) the first token of each refusal, None where it is none.
 
     Args:
@@ -52,9 +55,10 @@ def find_first_tokens(
         run: batches already done there are read back.
         batch_tokens: padded tokens a batch.
     """
-    first = {(row.language, row.id): row.token for row in run.read(FIRST_TOKENS, FirstToken)}
+    batches = plan_batches(sequences, batch_tokens, DISCOVERY_TOKENS)
+    first = _recover([[rows[i] for i in indices] for indices in batches], run)
     with progress_bar("Finding refusal tokens", len(rows)) as advance:
-        for indices in plan_batches(sequences, batch_tokens, DISCOVERY_TOKENS):
+        for indices in batches:
             chosen = [rows[i] for i in indices]
             if not all((row.language, row.id) in first for row in chosen):
                 answers = generate(loaded, [sequences[i] for i in indices], DISCOVERY_TOKENS)
@@ -64,6 +68,18 @@ def find_first_tokens(
                 first |= {(row.language, row.id): row.token for row in found}
             advance(len(indices))
     return first
+
+
+def _recover(batches: Sequence[Sequence[Prompt]], run: RunDirectory) -> dict[Key, int | None]:
+    """Return what is there of whole batches; the lines of others are dropped from the file."""
+    found = {(row.language, row.id): row for row in run.read(FIRST_TOKENS, FirstToken)}
+    kept: list[FirstToken] = []
+    for batch in batches:
+        keys = [(row.language, row.id) for row in batch]
+        if all(key in found for key in keys):
+            kept += [found[key] for key in keys]
+    run.rewrite(FIRST_TOKENS, kept)
+    return {(row.language, row.id): row.token for row in kept}
 
 
 def _first_tokens(

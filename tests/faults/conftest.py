@@ -48,15 +48,6 @@ def undisturbed(
     return get
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a scene in one process: its undisturbed run is measured there once."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            scene = getattr(item, "callspec", None) and item.callspec.params.get("scene")
-            item.add_marker(pytest.mark.xdist_group(scene or "evaluate"))
-
-
 def pytest_report_header() -> str:
     return f"faults: {tally.FORM} form, POLYREFUSE_FAULT_SEED={tally.SEED}"
 

@@ -93,7 +93,10 @@ def test_a_damaged_record(
 
 @pytest.mark.parametrize(
     ("scene", "name"),
-    [("geometry", "run/activations/en-harmful.npy"), ("residual-space", "run/tuned/de-all.npy")],
+    [
+        ("geometry", "run/activations/en-harmful.npy"),
+        ("residual-space", "run/tuned/activations/de-all.npy"),
+    ],
 )
 @pytest.mark.slow
 def test_truncated_activations_are_named_with_the_remedy(

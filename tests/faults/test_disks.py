@@ -34,8 +34,13 @@ def require_complaint(
 ) -> None:
     """One line that says what is wrong, exit code 2, and no half-written file."""
     said = ended.complaint[-1] if ended.complaint else ""
-    known = ("polyrefuse: ", "Estimate: ")  # a lock that was taken over; what asking may cost
-    stages = [line for line in ended.complaint[:-1] if not line.startswith(known)]
+    # Two notices may come before the error: the lock of a killed process was taken over, and what
+    # the requests may cost, which is said before the first is sent.
+    stages = [
+        line
+        for line in ended.complaint[:-1]
+        if not line.startswith("Estimate: ") and "took over the lock of" not in line
+    ]
     building = case.scene.name.startswith("build")  # says its stages on stderr
     if ended.code != 2 or not said.startswith("polyrefuse: ") or not any(w in said for w in words):
         case.problems.append(f"exit {ended.code}, said {ended.stderr[-1500:]}")
