@@ -1,8 +1,7 @@
 """Time and memory of training one planted pair, in a process of its own, from nothing.
 
-``python benchmarks/planted.py [single|two|none] [seed]``: prints wall seconds, peak resident memory
-and what the tuned model refuses on the sample's test prompts. The bounds are 90 s and 1 GiB on two
-cores.
+``python benchmarks/planted.py [single|two|none] [seed]``: prints wall seconds and peak resident
+memory. The bounds are 90 s and 1 GiB; training takes one thread.
 """
 
 import os
