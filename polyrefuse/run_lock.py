@@ -64,7 +64,7 @@ def this_process() -> Holder:
         pid=os.getpid(),
         host=socket.gethostname(),
         boot=_boot(),
-        started=_started(os.getpid()),
+        started=start_ticks(os.getpid()),
         since=datetime.now(UTC).isoformat(timespec="seconds"),
         command="".join(c if c.isprintable() else "\ufffd" for c in command)[:200],
     )
@@ -197,7 +197,8 @@ def _boot() -> str | None:
         return None
 
 
-def _started(pid: int) -> int | None:
+def start_ticks(pid: int) -> int | None:
+    """Return when a process of this machine started, in clock ticks since boot; or None."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
@@ -212,4 +213,4 @@ def _runs(holder: Holder) -> bool:
         return False
     except OSError:
         return True
-    return holder.started is None or _started(holder.pid) in (None, holder.started)
+    return holder.started is None or start_ticks(holder.pid) in (None, holder.started)

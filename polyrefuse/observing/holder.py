@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from polyrefuse.observing.record import LogRecord
-from polyrefuse.observing.stages import start_ticks
 from polyrefuse.outside_json import parse_json
+from polyrefuse.run_lock import start_ticks
 
 LOCK = ".lock"
 

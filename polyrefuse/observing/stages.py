@@ -20,6 +20,7 @@ from typing import Any
 
 from polyrefuse.observing.record import Event, LogRecord, error_message, safe_line
 from polyrefuse.observing.run_log import RunLog, log_file, now, read_log
+from polyrefuse.run_lock import start_ticks
 
 Part = tuple[str | None, str | None]
 """Condition and language."""
@@ -255,14 +256,6 @@ def memory() -> dict[str, Any]:
             most = max(cuda.max_memory_allocated(index) for index in range(cuda.device_count()))
             found["accelerator_mib"] = round(most / 2**20, 1)
     return found
-
-
-def start_ticks(pid: int) -> int | None:
-    """Return when a process of this machine started, in clock ticks since boot; or None."""
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def command_line() -> str | None:

@@ -13,8 +13,8 @@ from polyrefuse import cli
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.observing import observed, stage, warn
 from polyrefuse.observing.show import duration, status_json, status_table, status_text
-from polyrefuse.observing.stages import start_ticks
 from polyrefuse.observing.status import read_status
+from polyrefuse.run_lock import start_ticks
 
 STAGES = ["prove", "answer", "summarise"]
 ME = {"pid": os.getpid(), "host": socket.gethostname(), "started": start_ticks(os.getpid())}
