@@ -21,15 +21,15 @@ def plain(path: Path) -> Path:
     return path
 
 
-def require_no_links(folder: Path, names: Iterable[str] | None = None) -> None:
-    """Refuse to write into a folder where a link would take what is written elsewhere.
+def require_own_files(folder: Path, names: Iterable[str] | None = None) -> None:
+    """Refuse to write into a folder where what is written would go elsewhere, or wait for ever.
 
     Args:
         folder: a folder, which may be a link itself; it need not exist.
         names: what will be written, relative; everything that is there by default.
 
     Raises:
-        PolyRefuseError: a link stands there; names it.
+        PolyRefuseError: a link, a pipe or a socket stands there; names it.
     """
     found = folder.rglob("*") if names is None else (folder / name for name in names)
     for path in found:
@@ -39,4 +39,8 @@ def require_no_links(folder: Path, names: Iterable[str] | None = None) -> None:
                 raise PolyRefuseError(
                     f"{place}: is a link, and what is written there would go elsewhere.",
                     "Put the file or folder itself there, or name another folder.",
+                )
+            if place.is_fifo() or place.is_socket():
+                raise PolyRefuseError(
+                    f"{place}: is no plain file.", "Remove it, or name another folder."
                 )

@@ -26,9 +26,11 @@ from pathlib import Path
 
 from polyrefuse.errors import RunDirectoryError
 from polyrefuse.outside_json import parse_json
+from polyrefuse.plain_file import plain
 
 LOCK = ".lock"
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
+_LONGEST = 65_536
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
@@ -73,7 +75,8 @@ def this_process() -> Holder:
 def read_holder(folder: Path) -> Holder | None:
     """Return who holds the lock of `folder`, or held it when it was killed; None if nobody did."""
     try:
-        return _parse((folder / LOCK).read_bytes())
+        with plain(folder / LOCK).open("rb") as stream:
+            return _parse(stream.read(_LONGEST))
     except OSError:
         return None
 
@@ -121,7 +124,7 @@ def hold_lock(folder: Path, announce: Callable[[str], None] = say) -> Iterator[N
 
 def _take(folder: Path, descriptor: int, announce: Callable[[str], None]) -> None:
     locked = _flock(descriptor)
-    content = os.pread(descriptor, 65_536, 0)
+    content = os.pread(descriptor, _LONGEST, 0)
     holder = _parse(content)
     if locked is False:
         raise _busy(folder, holder)
@@ -157,7 +160,7 @@ def _require_stale(folder: Path, holder: Holder | None, locked: bool) -> None:
     boot = _boot()
     one_kernel = holder.boot == boot and (boot is not None or holder.host == socket.gethostname())
     if one_kernel:
-        if not locked and _runs(holder):
+        if not locked and is_running(holder.pid, holder.started):
             raise _busy(folder, holder)
     elif holder.host != socket.gethostname():
         raise RunDirectoryError(
@@ -200,17 +203,34 @@ def _boot() -> str | None:
 def start_ticks(pid: int) -> int | None:
     """Return when a process of this machine started, in clock ticks since boot; or None."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[19])
+        return int(_stat(pid)[19])
     except (OSError, ValueError, IndexError):
         return None
 
 
-def _runs(holder: Holder) -> bool:
-    """Whether the holder is alive on this machine; where pids cannot be looked at, it is."""
+def is_running(pid: int, started: int | None) -> bool:
+    """Whether a process is alive on this machine; where processes cannot be looked at, it is.
+
+    Args:
+        pid: its id.
+        started: its start in clock ticks since boot, if known: another process may have its id now.
+    """
     try:
-        os.kill(holder.pid, 0)
-    except ProcessLookupError:
+        os.kill(pid, 0)  # asks whether it is there; sends nothing
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True
-    return holder.started is None or start_ticks(holder.pid) in (None, holder.started)
+    return not _is_zombie(pid) and (started is None or start_ticks(pid) in (None, started))
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return _stat(pid)[0] == "Z"
+    except (OSError, IndexError):
+        return False
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what Linux says of a process, from its state on."""
+    return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()

@@ -20,7 +20,7 @@ from polyrefuse.errors import RunDirectoryError
 from polyrefuse.observing import observed
 from polyrefuse.outcomes import Outcome
 from polyrefuse.outside_json import parse_json
-from polyrefuse.plain_file import require_no_links
+from polyrefuse.plain_file import require_own_files
 from polyrefuse.prompts import Label
 from polyrefuse.redaction import redact_values
 from polyrefuse.run_lock import LOCK, hold_lock
@@ -249,7 +249,7 @@ def open_run_directory(
         path.mkdir(parents=True, exist_ok=True)
         if path.stat().st_uid == os.getuid():
             path.chmod(0o700)
-    require_no_links(path)
+    require_own_files(path)
     with ExitStack() as stack:
         with io_errors(path / LOCK):
             stack.enter_context(hold_lock(path))

@@ -9,7 +9,7 @@ from polyrefuse.cli import endpoint, loading
 from polyrefuse.cli.common import needs_extra, quiet_libraries
 from polyrefuse.cli.geometry import is_geometry_run, report_geometry
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
-from polyrefuse.plain_file import require_no_links
+from polyrefuse.plain_file import require_own_files
 
 if TYPE_CHECKING:
     from polyrefuse.results import Result
@@ -208,7 +208,7 @@ def report(
     ] = False,
 ) -> None:
     """Print the report of a run, and write its figures and page again."""
-    require_no_links(run_dir)
+    require_own_files(run_dir)
     with needs_extra("evaluation"):
         if is_geometry_run(run_dir):
             report_geometry(run_dir)

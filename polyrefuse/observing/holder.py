@@ -4,18 +4,13 @@ The run's ``.lock`` may name its holder; the log's last session names its proces
 is alive can be seen on its own machine only.
 """
 
-import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from polyrefuse.observing.record import LogRecord
-from polyrefuse.outside_json import parse_json
-from polyrefuse.run_lock import start_ticks
-
-LOCK = ".lock"
+from polyrefuse.run_lock import is_running, read_holder
 
 
 @dataclass(frozen=True)
@@ -42,46 +37,16 @@ def find_worker(folder: Path, begun: Sequence[LogRecord]) -> Worker | None:
         folder: the run directory.
         begun: ``begin`` records of the log, in order.
     """
-    found = [_from_lock(folder / LOCK)]
+    held = read_holder(folder)
+    found = [_worker(held.pid, held.host, held.started)] if held else []
     if begun:
         found.append(_worker(begun[-1].pid, begun[-1].host, begun[-1].started))
     known = [worker for worker in found if worker is not None]
     return next((worker for worker in known if worker.alive), known[-1] if known else None)
 
 
-def _from_lock(path: Path) -> Worker | None:
-    try:
-        with path.open("rb") as stream:
-            held: Any = parse_json(stream.read(65_536))
-    except (OSError, ValueError):
-        return None  # none, empty, or a lock that does not say who has it
-    if not isinstance(held, dict):
+def _worker(pid: int | None, host: str | None, started: int | None) -> Worker | None:
+    if pid is None or pid < 1 or host is None:
         return None
-    return _worker(held.get("pid"), held.get("host"), held.get("started"))
-
-
-def _worker(pid: Any, host: Any, started: Any) -> Worker | None:
-    if type(pid) is not int or pid < 1 or not isinstance(host, str):
-        return None
-    ticks = started if type(started) is int else None
-    alive = _runs(pid, ticks) if host == socket.gethostname() else None
-    return Worker(pid, host, ticks, alive)
-
-
-def _runs(pid: int, started: int | None) -> bool:
-    try:
-        os.kill(pid, 0)  # asks whether it is there; sends nothing
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    if _is_zombie(pid):
-        return False
-    return started is None or start_ticks(pid) in (None, started)
-
-
-def _is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "Z"
-    except (OSError, IndexError):
-        return False
+    alive = is_running(pid, started) if host == socket.gethostname() else None
+    return Worker(pid, host, started, alive)

@@ -16,6 +16,7 @@ from polyrefuse.observing.run_log import LOG, log_file, read_log
 from polyrefuse.observing.stages import Part
 from polyrefuse.observing.views import StageView, join, last_session, view_stages
 from polyrefuse.outside_json import parse_json
+from polyrefuse.plain_file import plain
 
 SETTINGS, RESULT = "settings.json", "result.json"
 QUIET = 120.0
@@ -224,7 +225,7 @@ def _stage(
 
 def _model(folder: Path) -> str | None:
     try:
-        settings: Any = parse_json((folder / SETTINGS).read_bytes())
+        settings: Any = parse_json(plain(folder / SETTINGS).read_bytes())
     except (OSError, ValueError):
         return None
     if not isinstance(settings, dict):

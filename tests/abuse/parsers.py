@@ -134,7 +134,7 @@ def _core() -> list[Parser]:
             (seeds.lock,),
             (
                 "polyrefuse.run_lock:_parse",
-                "polyrefuse.observing.holder:find_worker,_from_lock,_worker",
+                "polyrefuse.observing.holder",
             ),
         ),
         Parser(

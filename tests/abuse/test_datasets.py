@@ -9,6 +9,7 @@ import pytest
 
 from polyrefuse.folder import read_prompts
 from polyrefuse_evaluation.planted import planted_pair
+from tests.abuse import seeds
 from tests.abuse.terminal import HOSTILE_NAME
 
 LINE = '{"id": "a"'
@@ -160,7 +161,7 @@ def test_a_link_out_of_the_folder_is_read_but_never_published_nor_written_throug
 
 def test_without_the_check_the_link_would_be_written_through(run, dataset, tmp_path, monkeypatch):
     """The mutation."""
-    monkeypatch.setattr("polyrefuse_builders.documents.render.require_no_links", lambda *_: None)
+    monkeypatch.setattr("polyrefuse_builders.documents.render.require_own_files", lambda *_: None)
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "de.md").write_text("mine", encoding="utf-8")
@@ -178,6 +179,25 @@ def test_a_run_directory_with_links_is_not_written_into(refused, tmp_path, name)
     assert "is a link" in refused("evaluate", "planted", "--limit", "1", "--out", out)
     assert "is a link" in refused("report", out)
     assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["completions.jsonl", "settings.json", ".lock"])
+@pytest.mark.timeout(60)
+def test_a_run_directory_with_a_pipe_is_not_written_into(refused, tmp_path, name):
+    (tmp_path / "run").mkdir()
+    os.mkfifo(tmp_path / "run" / name)
+    line = refused("evaluate", "planted", "--limit", "1", "--out", tmp_path / "run")
+    assert f"{name}: is no plain file" in line
+
+
+@pytest.mark.parametrize("name", [".lock", "settings.json", "log.jsonl", "result.json"])
+@pytest.mark.timeout(60)
+def test_status_does_not_wait_for_a_pipe(run, tmp_path, name):
+    (tmp_path / "log.jsonl").write_bytes(seeds.LOG)
+    (tmp_path / "settings.json").write_text("{}", encoding="utf-8")
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    assert run("status", tmp_path).code == 0
 
 
 ODD_LANGUAGES = ["..x", "EN", "en ", "de\x1b[2J", "-x", "x" * 200, "é", "__pycache__", "\u202een"]

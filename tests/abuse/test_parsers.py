@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from polyrefuse.cli.common import one_line
 from polyrefuse.errors import PolyRefuseError
 from tests.abuse.corpus import RAW_JSON, TOKENS, hostile, mutate_bytes, mutate_json
+from tests.abuse.parser_coverage import file_of, statements, wanted
 from tests.abuse.parsers import Parser, all_parsers
 
 EXAMPLES = int(os.environ.get("ABUSE_EXAMPLES", "20"))
@@ -93,6 +94,15 @@ def test_known_hostile_values_give_a_value_or_a_one_line_error(parser, scratch):
         for number, token in enumerate(TOKENS):
             at = place * 31 + number * 13
             outcome(parser, folder, mutate_bytes(seed, [(at, number % 3, token)]))
+
+
+def test_coverage_is_asked_of_code_that_is_there():
+    """A function that was renamed would silently no longer be counted."""
+    covers = [text for parser in PARSERS for text in parser.covers]
+    for module, names in wanted(covers).items():
+        assert statements(file_of(module), names), module
+    with pytest.raises(KeyError, match="gone"):
+        statements(file_of("polyrefuse.run_lock"), {"gone"})
 
 
 def test_parsers_with_a_hole_would_be_noticed(scratch):

@@ -7,7 +7,7 @@ from polyrefuse.atomic import write_whole
 from polyrefuse.errors import DatasetError
 from polyrefuse.folder import read_errata, read_prompts
 from polyrefuse.invariants import Erratum
-from polyrefuse.plain_file import require_no_links
+from polyrefuse.plain_file import require_own_files
 from polyrefuse.prompts import Prompt
 from polyrefuse_builders.card import render_card_about
 from polyrefuse_builders.diff_upstream import diff_datasets, render_diff
@@ -106,7 +106,7 @@ def document_texts(
 
 
 def _write(out: Path, texts: dict[str, str]) -> list[Path]:
-    require_no_links(out, [LANGUAGE_PAGES, *texts])
+    require_own_files(out, [LANGUAGE_PAGES, *texts])
     pages = out / LANGUAGE_PAGES
     pages.mkdir(parents=True, exist_ok=True)
     for stale in pages.glob("??.md"):
