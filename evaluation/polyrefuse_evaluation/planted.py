@@ -22,6 +22,7 @@ from polyrefuse.prompts import Prompt
 from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.planted_batches import Batch, Group, run_pass
 from polyrefuse_evaluation.planted_cache import cache_folder, train_once
+from polyrefuse_evaluation.planted_llama import new_llama, save_checkpoint
 from polyrefuse_evaluation.planted_texts import COMPLIANCES, REFUSALS, TWO_GROUPS, UNALIGNED
 from polyrefuse_evaluation.planted_tokenizer import build_tokenizer, encode_lesson
 from polyrefuse_evaluation.planted_training import Curriculum, reproducibly, train
@@ -141,16 +142,16 @@ def _train_pair(folder: Path, prompts: Sequence[Prompt], variant: str, seed: int
     steps = TUNED_STEPS[variant]
     label = f"Training the planted model ({variant}, seed {seed})"
     with reproducibly(seed), progress_bar(label, BASE_STEPS + 2 * steps) as advance:
-        model = _new_model(tokenizer)
+        model = new_llama(tokenizer, hidden_size=HIDDEN_SIZE, layers=LAYERS, key_value_heads=4)
         learner = partial(
             train, model, lessons, per_stratum=3, learning_rate=LEARNING_RATE, seed=seed
         )
         learner(learn=partial(_comply, model), steps=BASE_STEPS, tick=lambda: advance(1))
-        _save(folder / "base", model, tokenizer)
+        save_checkpoint(folder / "base", model, tokenizer)
         groups = _groups(variant, planted_vectors(variant, seed))
         curriculum = Curriculum(groups, tokenizer_span(tokenizer), seed)
         learner(learn=partial(curriculum.learn, model), steps=steps, tick=lambda: advance(2))
-        _save(folder / "tuned", model, tokenizer)
+        save_checkpoint(folder / "tuned", model, tokenizer)
 
 
 def tokenizer_span(tokenizer: "PreTrainedTokenizerFast") -> int:
@@ -163,27 +164,3 @@ def tokenizer_span(tokenizer: "PreTrainedTokenizerFast") -> int:
 def _comply(model: "LlamaForCausalLM", batch: Batch, _: int) -> None:
     nobody = torch.zeros(len(batch.lessons), dtype=torch.bool)
     run_pass(model, batch, nobody).loss.backward()
-
-
-def _new_model(tokenizer: "PreTrainedTokenizerFast") -> "LlamaForCausalLM":
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=HIDDEN_SIZE,
-        intermediate_size=2 * HIDDEN_SIZE,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=4,
-        num_key_value_heads=4,
-        max_position_embeddings=1024,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return LlamaForCausalLM(config)
-
-
-def _save(folder: Path, model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast") -> None:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)

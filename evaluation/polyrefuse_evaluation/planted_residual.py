@@ -23,6 +23,7 @@ from polyrefuse_evaluation.models import LoadedModel
 from polyrefuse_evaluation.planted import tokenizer_span
 from polyrefuse_evaluation.planted_batches import Batch, run_pass
 from polyrefuse_evaluation.planted_cache import cache_folder, train_once
+from polyrefuse_evaluation.planted_llama import new_llama, save_checkpoint
 from polyrefuse_evaluation.planted_residual_prompts import (
     WORDS,
     carrier_of,
@@ -130,19 +131,19 @@ def train_pair(folder: Path, prompts: Sequence[Prompt], seed: int) -> None:
         reproducibly(seed),
         progress_bar(label, BASE_STEPS + TUNED_STEPS) as advance,
     ):
-        model = _new_model(tokenizer)
+        model = new_llama(tokenizer, hidden_size=HIDDEN_SIZE, layers=LAYERS, key_value_heads=2)
         learner = partial(train, model, learning_rate=LEARNING_RATE, seed=seed)
         tick = partial(advance, 1)
         learner(carriers, partial(_comply, model), steps=BASE_STEPS, per_stratum=8, tick=tick)
         _forget_made_up_words(model, tokenizer)
-        _save(folder / "base", model, tokenizer)
+        save_checkpoint(folder / "base", model, tokenizer)
         base = _base_activations(model, carriers, tokenizer_span(tokenizer))
         curriculum = ResidualCurriculum(planted_residual_vectors(seed), base, seed)
         learner(
             lessons, partial(curriculum.learn, model), steps=TUNED_STEPS, per_stratum=4, tick=tick
         )
         polish(model, lessons, curriculum)
-        _save(folder / "tuned", model, tokenizer)
+        save_checkpoint(folder / "tuned", model, tokenizer)
 
 
 def _tokenizer(prompts: Sequence[Prompt]) -> "PreTrainedTokenizerFast":
@@ -208,27 +209,3 @@ def _base_activations(
         nobody = torch.zeros(len(batch.lessons), dtype=torch.bool)
         parts.append(run_pass(model, batch, nobody, span).activations)
     return torch.cat(parts)
-
-
-def _new_model(tokenizer: "PreTrainedTokenizerFast") -> "LlamaForCausalLM":
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=HIDDEN_SIZE,
-        intermediate_size=2 * HIDDEN_SIZE,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=1024,
-        tie_word_embeddings=True,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    return LlamaForCausalLM(config)
-
-
-def _save(folder: Path, model: "LlamaForCausalLM", tokenizer: "PreTrainedTokenizerFast") -> None:
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)

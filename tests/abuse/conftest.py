@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from polyrefuse.cli import main
-from polyrefuse_evaluation.planted import planted_pair
 from tests.abuse.terminal import assert_harmless
+from tests.support.inputs import copy_english_and_thai, copy_planted_model
 
 ROOT = Path(__file__).parents[2]
 
@@ -69,17 +68,13 @@ def refused(run) -> Callable[..., str]:
 @pytest.fixture
 def dataset(tmp_path) -> Path:
     """A dataset folder that can be spoilt: English and Thai of the sample."""
-    folder = tmp_path / "dataset"
-    for language in ("en", "th"):
-        shutil.copytree(ROOT / "polyrefuse/data" / language, folder / "data" / language)
-    shutil.copy(ROOT / "polyrefuse/README.md", folder / "README.md")
-    return folder
+    return copy_english_and_thai(tmp_path / "dataset")
 
 
 @pytest.fixture
 def model(tmp_path) -> Path:
     """A model folder that can be spoilt: the planted model, as a checkpoint."""
-    return Path(shutil.copytree(planted_pair("single").folder / "tuned", tmp_path / "model"))
+    return copy_planted_model(tmp_path / "model")
 
 
 def change_json(path: Path, **changes: object) -> None:

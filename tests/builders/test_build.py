@@ -26,25 +26,11 @@ from polyrefuse_builders.sources import ManifestError
 from polyrefuse_builders.translate_folder import translate_folder
 from polyrefuse_builders.translation import EngineError, RejectedText
 from polyrefuse_builders.translation.engine import FailureKind
+from tests.support.inputs import SOURCE_ENTRY
 
 ROOT = Path(__file__).parents[2]
 UPSTREAM = ROOT.parent / "shared" / "upstream"
 PORTUGUESE = Path(__file__).parent / "portuguese.tsv"
-
-ENTRY = """
-[sources.{name}]
-title = "Source {name}"
-homepage = "https://example.org/{name}"
-licence = "MIT"
-confirmed = true
-host = "folder"
-repository = "{name}"
-format = "jsonl"
-files = [{{ path = "rows.jsonl" }}]
-columns = {{ text = "text" }}
-label = "{label}"
-split = "hash"
-"""
 
 SENTENCES = dict(line.split("\t") for line in PORTUGUESE.read_text("utf-8").splitlines())
 
@@ -89,7 +75,7 @@ def place(tmp_path):
         (tmp_path / "mirror" / name).mkdir(parents=True)
         lines = "".join(json.dumps({"text": row}) + "\n" for row in rows)
         (tmp_path / "mirror" / name / "rows.jsonl").write_text(lines)
-        manifest += ENTRY.format(name=name, label=label)
+        manifest += SOURCE_ENTRY.format(name=name, label=label)
     (tmp_path / "sources.toml").write_text(manifest)
     return tmp_path
 

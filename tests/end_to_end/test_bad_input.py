@@ -1,7 +1,6 @@
 """Bad input to `polyrefuse evaluate`: one line that names place and remedy, exit code 2."""
 
 import json
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from polyrefuse.cli import main
-from polyrefuse_evaluation.planted import planted_pair
+from tests.support.inputs import copy_english_and_thai, copy_planted_model
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,17 +46,12 @@ def assert_refused(done: Done, *parts: str) -> None:
 @pytest.fixture
 def dataset(tmp_path) -> Path:
     """A small dataset folder: English and Thai of the sample."""
-    folder = tmp_path / "dataset"
-    for language in ("en", "th"):
-        shutil.copytree(ROOT / "polyrefuse/data" / language, folder / "data" / language)
-    shutil.copy(ROOT / "polyrefuse/README.md", folder / "README.md")
-    return folder
+    return copy_english_and_thai(tmp_path / "dataset")
 
 
 @pytest.fixture
 def model_folder(tmp_path) -> Path:
-    shutil.copytree(planted_pair("single").folder / "tuned", tmp_path / "model")
-    return tmp_path / "model"
+    return copy_planted_model(tmp_path / "model")
 
 
 def edit(path: Path, change) -> None:

@@ -15,22 +15,9 @@ from tests.builders.translation.conftest import Service
 from tests.faults.children import Children, Ended, units
 from tests.faults.places import size_of
 from tests.support.chat_server import ChatServer, chat_server, completion
+from tests.support.inputs import SOURCE_ENTRY
 
 SENTENCES = (Path(__file__).parents[1] / "builders" / "portuguese.tsv").read_text("utf-8")
-SOURCE = """
-[sources.{name}]
-title = "Source {name}"
-homepage = "https://example.org/{name}"
-licence = "MIT"
-confirmed = true
-host = "folder"
-repository = "{name}"
-format = "jsonl"
-files = [{{ path = "rows.jsonl" }}]
-columns = {{ text = "text" }}
-label = "{label}"
-split = "hash"
-"""
 SAMPLE = ["planted", "--languages", "de", "--limit", "3", "--max-new-tokens", "8"]
 SMALL = ["--dataset", "prompts", "--batch-tokens", "150", "--max-new-tokens", "6"]
 ROWS = 3
@@ -175,7 +162,7 @@ def _build(service: Service, place: Path) -> Iterator[Scene]:
         (sources / "mirror" / name).mkdir(parents=True)
         lines = "".join(json.dumps({"text": row}) + "\n" for row in rows)
         (sources / "mirror" / name / "rows.jsonl").write_text(lines)
-        manifest += SOURCE.format(name=name, label=label)
+        manifest += SOURCE_ENTRY.format(name=name, label=label)
     (sources / "sources.toml").write_text(manifest)
     dataset = place / "dataset" / "english"
     small_dataset(dataset, ["en"])
