@@ -8,7 +8,6 @@ cores; `build` also opens the largest site in Chromium, where there is one.
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.load_table import Cost, is_linear, measure, table
+from polyrefuse.observing.run_log import LOG, read_log
 
 SIZES = {
     "verify": (100, 300, 1000),
@@ -58,10 +58,11 @@ def evaluation(folder: Path, size: int) -> Cost:
     words += ["--batch-tokens", str(BATCH_TOKENS), "--out", str(out)]
     launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(PROCESSES)]
     cost = measure(size, [*launcher, "-m", "polyrefuse", *words])
-    stages = [json.loads(line) for line in (out / "log.jsonl").open(encoding="utf-8")]
-    answer = next(stage for stage in stages if stage["stage"] == "answer" and stage.get("items"))
-    rate = answer["items"] / answer["seconds"]
-    return replace(cost, note=f"{answer['items']:,} answers, {rate:,.0f} a second")
+    answer = next(x for x in read_log(out / LOG) if (x.event, x.stage) == ("end", "answer"))
+    assert answer.total is not None  # `done` is the first process's own share
+    assert answer.seconds is not None
+    rate = answer.total / answer.seconds
+    return replace(cost, note=f"{answer.total:,} answers, {rate:,.0f} a second")
 
 
 PARTS: dict[str, tuple[Callable[[Path, int], Cost], str, str]] = {

@@ -134,6 +134,9 @@ def copy_without_packages(folder: Path) -> None:
 def run_tests(kind: str, python: Path, folder: Path, tests: Sequence[str]) -> dict[str, Any]:
     """Run tests against an installation; return the counts, and why some were skipped."""
     copy_without_packages(folder / "tree")
+    shared, link = ROOT.parent / "shared", folder / "shared"
+    if shared.is_dir() and not link.exists():  # what some tests read beside a checkout
+        link.symlink_to(shared.resolve())
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"} | {
         "OMP_NUM_THREADS": "1",
         "POLYREFUSE_CACHE": str(WHERE / "cache"),

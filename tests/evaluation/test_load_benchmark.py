@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks.load_table import Cost, is_linear, measure, steps, table
 from benchmarks.many_prompts import write_many_prompts
+from benchmarks.scale import evaluation
 from polyrefuse.check import check_folder
 from polyrefuse_evaluation.prompt_sets import read_prompt_sets
 
@@ -41,3 +42,9 @@ def test_many_prompts_are_a_valid_dataset_of_that_many(tmp_path):
     prompts = read_prompt_sets(folder, languages="en").test_prompts()
     assert len(prompts) == len({row.id for row in prompts}) == 301
     assert sum(row.label == "harmful" for row in prompts) == 151
+
+
+def test_an_evaluation_in_two_processes_is_measured(tmp_path):
+    cost = evaluation(tmp_path, 12)
+    assert cost.note.startswith("36 answers, ")
+    assert cost.cpu > 1
