@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from polyrefuse.atomic import write_whole
+from polyrefuse.errors import RunDirectoryError
 from polyrefuse.languages import LANGUAGES
 from polyrefuse.prompts import LABELS, Prompt
 from polyrefuse.results import DirectionRecord
@@ -238,10 +239,23 @@ def _read_done(run: RunDirectory) -> dict[str, SelectedDirection]:
 
 
 def _read_vectors(path: Path) -> dict[str, Tensor]:
-    """Return the vectors of unit length; none if the file is damaged, which makes them again."""
+    """Return the vectors of unit length; none if the file is damaged, which makes them again.
+
+    Raises:
+        RunDirectoryError: it is there and cannot be read, which says nothing of what it holds.
+    """
     try:
-        vectors = load_file(path) if path.is_file() else {}
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise RunDirectoryError(
+            f"{path}: cannot be read ({error.strerror}).",
+            "Mend that, then run the command again: it resumes.",
+        ) from error
+    try:
+        vectors = load(data)
+    except (SafetensorError, ValueError, KeyError) as error:
         say(f"{path}: is damaged ({error}); its directions are selected again.")
         return {}
     return {
