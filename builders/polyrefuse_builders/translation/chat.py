@@ -24,6 +24,7 @@ from polyrefuse_builders.translation.engine import (
     RejectedText,
     ServiceStopped,
     TransientFailure,
+    own_fault,
 )
 from polyrefuse_builders.translation.http_status import require_success
 
@@ -144,9 +145,10 @@ class ChatEngine:
         except httpx2.TimeoutException:
             reason = f"no answer within {self.timeout_seconds:g} s"
             failure = TransientFailure(FailureKind.TIMEOUT, reason)
-        except httpx2.HTTPError:
+        except httpx2.HTTPError as error:
             reason = "the connection failed or broke off"
-            failure = TransientFailure(FailureKind.CONNECTION, reason)
+            broken = TransientFailure(FailureKind.CONNECTION, reason)
+            failure = own_fault(error, self.name) or broken
         except ValueError:  # no JSON, or no text at all
             failure = TransientFailure(FailureKind.BAD_RESPONSE, "the answer cannot be read")
         raise failure  # here, so that the original, which may show headers, is in no traceback

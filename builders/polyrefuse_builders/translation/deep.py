@@ -21,6 +21,7 @@ from polyrefuse_builders.translation.engine import (
     ServiceStopped,
     TransientFailure,
     TranslationFailure,
+    own_fault,
 )
 from polyrefuse_builders.translation.http_status import require_success
 from polyrefuse_builders.translation.offload import run_blocking
@@ -127,6 +128,8 @@ class DeepTranslatorEngine:
                 require_success(exchange.status, exchange.headers, self.name, self._service.key_env)
             except (TranslationFailure, EngineError) as meant:
                 return meant
+        if fault := own_fault(error, self.name):
+            return fault
         if isinstance(error, requests.Timeout):
             reason = f"no answer within {self.timeout_seconds:g} s"
             return TransientFailure(FailureKind.TIMEOUT, reason)

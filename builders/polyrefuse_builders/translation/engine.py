@@ -11,6 +11,7 @@ from typing import Protocol
 
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse.languages import get_language
+from polyrefuse.machine_faults import REMEDY, machine_fault
 
 
 class FailureKind(StrEnum):
@@ -71,6 +72,12 @@ class ServiceStopped(TranslationFailure):
 
 class EngineError(PolyRefuseError):
     """An engine that does not exist, cannot be started, or refuses the key or the settings."""
+
+
+def own_fault(error: Exception, engine: str) -> EngineError | None:
+    """Return the error that ends a run, if this machine is at fault and not the text or service."""
+    lacking = machine_fault(error)
+    return EngineError(f"engine {engine!r}: {lacking}.", REMEDY) if lacking else None
 
 
 class Engine(Protocol):

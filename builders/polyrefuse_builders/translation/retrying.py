@@ -20,6 +20,7 @@ from polyrefuse_builders.translation.engine import (
     ServiceStopped,
     TransientFailure,
     TranslationFailure,
+    own_fault,
 )
 from polyrefuse_builders.translation.rate import Clock, Pace, SystemClock
 
@@ -109,6 +110,8 @@ class Requester:
         except (TranslationFailure, PolyRefuseError):
             raise
         except Exception as error:
+            if fault := own_fault(error, self._engine.name):
+                raise fault from None
             name = type(error).__name__  # its message may hold anything, keys included
             raise RejectedText(FailureKind.ENGINE_ERROR, f"the engine failed with {name}") from None
 

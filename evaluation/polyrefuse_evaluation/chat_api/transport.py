@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from polyrefuse.errors import PolyRefuseError
+from polyrefuse.machine_faults import REMEDY, machine_fault
 
 MOST_BYTES = 16 * 2**20
 
@@ -65,6 +66,7 @@ def post(
 
     Raises:
         AgainError: there is no whole reply.
+        PolyRefuseError: this machine has no file handles, memory or disk left.
     """
     data = json.dumps(body).encode("ascii")  # escapes single surrogates, which UTF-8 lacks
     headers = {"Content-Type": "application/json", **headers}
@@ -82,8 +84,9 @@ def post(
                     raise AgainError("too_long")
     except httpx2.TimeoutException:
         raise AgainError("timeout", answered=False) from None
-    except httpx2.ConnectError:
-        raise AgainError("connection", answered=False) from None
-    except (httpx2.HTTPError, httpx2.InvalidURL):
-        raise AgainError("transport", answered=False) from None
+    except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
+        if lacking := machine_fault(error):
+            raise PolyRefuseError(f"{url}: {lacking}.", REMEDY) from None
+        reason = "connection" if isinstance(error, httpx2.ConnectError) else "transport"
+        raise AgainError(reason, answered=False) from None
     return answer, bytes(content)

@@ -1,7 +1,10 @@
 """The client asks again when that may help, adapts once, waits when told, and hides its key."""
 
+import errno
 import json
 import logging
+import os
+import socket
 import time
 import traceback
 from collections.abc import Callable
@@ -295,3 +298,18 @@ def test_errors_of_the_http_library_are_not_shown(
 
 def _refuse_connection(*_: Any, **__: Any) -> Any:
     raise httpx2.ConnectError(f"refused, headers Bearer {KEY}")
+
+
+def test_without_file_handles_the_run_ends_and_no_answer_is_recorded(make, hello, monkeypatch):
+    def connect(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    client = make()
+    with monkeypatch.context() as patched:
+        patched.setattr(socket.socket, "connect", connect)
+        with pytest.raises(PolyRefuseError, match=r"Too many open files.*resumes"):
+            client.ask(hello)
+        patched.setattr("polyrefuse_evaluation.chat_api.transport.machine_fault", lambda _: None)
+        client._answered = True
+        assert client.ask(hello).problem == "failed:connection"  # the mutation
+    assert client.ask(hello).text == "Hello."
