@@ -1,14 +1,17 @@
 """Read Parquet that others wrote, in bounded memory: a small file may claim or unpack to terabytes.
 
-What the file says of itself is checked before anything is decoded; then rows are read in small
-batches, repeated strings as dictionaries, and what they unpack to is counted before it is unpacked.
-Does not know what the columns mean. A page that unpacks to more than its own heading says is
-stopped by Arrow; one page may still take 2 GiB for a moment.
+Arrow reads it in a child process (isolated.py), since hostile bytes make it abort or take all
+memory. There, what the file says of itself is checked before anything is decoded; then rows are
+read in small batches, repeated strings as dictionaries, and what they unpack to is counted before
+it is unpacked. Does not know what the columns mean.
 """
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from polyrefuse.isolated import CrashedError, DecodingError, describe, isolated
 
 if TYPE_CHECKING:
     import pyarrow
@@ -32,15 +35,11 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
         UnreadableParquetError: it is no Parquet file, or too much; the message says which.
         OSError: it cannot be opened.
     """
-    left = MOST_BYTES
-    for batch in _batches(path):
-        left -= sum(_size(column) for column in batch.columns)
-        if left < 0:
-            raise UnreadableParquetError(f"unpacks to more than {MOST_BYTES} bytes")
+    for piece in _ask("decode_rows", path):
         try:
-            yield from batch.to_pylist()
-        except Exception as error:
-            raise UnreadableParquetError(_first_line(error)) from error
+            yield from _unpacked(piece).to_pylist()
+        except Exception as error:  # a date beyond Python's, say
+            raise UnreadableParquetError(describe(error)) from error
 
 
 def read_schema(path: Path) -> "pyarrow.Schema":
@@ -50,43 +49,90 @@ def read_schema(path: Path) -> "pyarrow.Schema":
         UnreadableParquetError: it is no Parquet file.
         OSError: it cannot be opened.
     """
+    import pyarrow
+
+    (piece,) = _ask("decode_schema", path)
+    return pyarrow.ipc.read_schema(pyarrow.py_buffer(piece))
+
+
+def _ask(decoder: str, path: Path) -> Iterator[bytes]:
     with path.open("rb"):
-        pass
+        pass  # an OSError of ours, not one of Arrow's
+    limits = {"rows": MOST_ROWS, "columns": MOST_COLUMNS, "bytes": MOST_BYTES}
+    argument = json.dumps({"path": str(path.absolute()), **limits}).encode()
     try:
-        from pyarrow import parquet
-
-        return parquet.read_schema(path)
-    except Exception as error:  # a C++ parser on hostile bytes raises whatever it likes
-        raise UnreadableParquetError(_first_line(error)) from error
+        yield from isolated(f"{__name__}:{decoder}", argument)
+    except (DecodingError, CrashedError) as error:
+        raise UnreadableParquetError(str(error)) from error
 
 
-def _batches(path: Path) -> Iterator["pyarrow.RecordBatch"]:
+def decode_schema(argument: bytes) -> Iterator[bytes]:
+    """Yield the schema of a file; runs in the child."""
+    from pyarrow import parquet
+
+    yield parquet.read_schema(json.loads(argument)["path"]).serialize().to_pybytes()
+
+
+def decode_rows(argument: bytes) -> Iterator[bytes]:
+    """Yield the rows of a file in batches; runs in the child.
+
+    Raises:
+        UnreadableParquetError: too much.
+        Exception: whatever Arrow raises on hostile bytes.
+    """
     import pyarrow
     from pyarrow import parquet
 
-    with path.open("rb"):
-        pass  # an OSError of ours, not one of Arrow's
-    try:
-        schema = read_schema(path)
-        texts = [
-            field.name
-            for field in schema
-            if pyarrow.types.is_string(field.type) or pyarrow.types.is_binary(field.type)
-        ]
-        file = parquet.ParquetFile(path, read_dictionary=texts)
-        _require_modest(file.metadata)
-        batches = file.iter_batches(batch_size=ROWS_AT_ONCE, use_threads=False)
-        while (batch := next(batches, None)) is not None:
-            yield batch
-    except UnreadableParquetError:
-        raise
-    except Exception as error:
-        raise UnreadableParquetError(_first_line(error)) from error
+    asked = json.loads(argument)
+    left = asked["bytes"]
+    texts = [
+        field.name
+        for field in parquet.read_schema(asked["path"])
+        if pyarrow.types.is_string(field.type) or pyarrow.types.is_binary(field.type)
+    ]
+    file = parquet.ParquetFile(asked["path"], read_dictionary=texts)
+    _require_modest(file.metadata, asked)
+    for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, use_threads=False):
+        batch.validate(full=True)
+        left -= sum(_size(column) for column in batch.columns)
+        if left < 0:
+            raise UnreadableParquetError(f"unpacks to more than {asked['bytes']} bytes")
+        yield packed(_smaller(batch))
 
 
-def _require_modest(metadata: "pyarrow.parquet.FileMetaData") -> None:
+def packed(batch: "pyarrow.RecordBatch") -> bytes:
+    """Return a batch as a stream of Arrow's."""
+    import pyarrow
+
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def _unpacked(piece: bytes) -> "pyarrow.RecordBatch":
+    import pyarrow
+
+    return pyarrow.ipc.open_stream(piece).read_next_batch()
+
+
+def _smaller(batch: "pyarrow.RecordBatch") -> "pyarrow.RecordBatch":
+    """Return a batch without dictionaries of more than its own rows use."""
+    import pyarrow
+
+    columns = [
+        column.dictionary_decode()
+        if isinstance(column, pyarrow.DictionaryArray) and _size(column) < column.dictionary.nbytes
+        else column
+        for column in batch.columns
+    ]
+    return pyarrow.RecordBatch.from_arrays(columns, names=batch.schema.names)
+
+
+def _require_modest(metadata: "pyarrow.parquet.FileMetaData", most: dict[str, Any]) -> None:
     """Refuse a file by what it says of itself."""
-    if metadata.num_rows > MOST_ROWS or metadata.num_columns > MOST_COLUMNS:
+    if metadata.num_rows > most["rows"] or metadata.num_columns > most["columns"]:
         raise UnreadableParquetError(
             f"claims {metadata.num_rows} rows of {metadata.num_columns} columns"
         )
@@ -95,8 +141,10 @@ def _require_modest(metadata: "pyarrow.parquet.FileMetaData") -> None:
         about = metadata.row_group(group)
         for column in range(about.num_columns):
             claimed += max(0, about.column(column).total_uncompressed_size)
-    if claimed > MOST_BYTES:
-        raise UnreadableParquetError(f"unpacks to {claimed} bytes; at most {MOST_BYTES} are read")
+    if claimed > most["bytes"]:
+        raise UnreadableParquetError(
+            f"unpacks to {claimed} bytes; at most {most['bytes']} are read"
+        )
 
 
 def _size(column: "pyarrow.Array") -> int:
@@ -108,7 +156,3 @@ def _size(column: "pyarrow.Array") -> int:
         lengths = compute.binary_length(column.dictionary).take(column.indices)
         return int(compute.sum(lengths).as_py() or 0)
     return int(column.nbytes)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

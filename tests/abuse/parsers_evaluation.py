@@ -408,7 +408,9 @@ def _leaderboard() -> list[Parser]:
             "labels of a submission",
             lambda _, content: read_labels(content),
             (seeds.labels,),
-            (f"{board}.labels:read_labels,_refuse_shape,_values,_bad_text,_bad_score,_problem",),
+            (
+                f"{board}.labels:read_labels,decode_labels,_fault_of_shape,_values,_bad_text,_bad_score,_problem",
+            ),
         ),
         Parser(
             "records of rescoring",

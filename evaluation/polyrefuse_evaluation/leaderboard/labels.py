@@ -7,10 +7,11 @@ dictionaries, so one long string that stands in a million rows stays one string.
 
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from polyrefuse.isolated import CrashedError, DecodingError, isolated
 from polyrefuse.languages import LANGUAGE_CODES
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import LABELS as PROMPT_LABELS
@@ -106,25 +107,51 @@ def read_labels(content: bytes) -> tuple[list[LabelRow], list[Problem]]:
     """Read untrusted Parquet; return its rows and what is wrong with them.
 
     Rows are returned only where every value is of the right kind.
+
+    Raises:
+        OSError: no process can be started to read it in.
+    """
+    import pyarrow
+
+    try:
+        (piece,) = isolated(f"{__name__}:decode_labels", content)
+    except DecodingError as error:
+        return [], [_problem(str(error))]
+    except CrashedError as error:
+        return [], [_problem(f"is no Parquet file that can be read: {error}")]
+    values, problems = _values(pyarrow.ipc.open_stream(piece).read_all())
+    if problems:
+        return [], problems
+    values["outcome"] = [Outcome(value) for value in values["outcome"]]
+    ordered = [values[name] for name in COLUMNS]
+    return [LabelRow(*row) for row in zip(*ordered, strict=True)], []
+
+
+def decode_labels(content: bytes) -> Iterator[bytes]:
+    """Yield the table, as a stream of Arrow's; runs in a child (polyrefuse/isolated.py).
+
+    Raises:
+        ValueError: it is no such table; says why.
     """
     import pyarrow
     from pyarrow import parquet
 
     try:
         source = pyarrow.BufferReader(content)
-        problems = _refuse_shape(parquet.read_metadata(source), len(content))
-        if problems:
-            return [], problems
-        file = parquet.ParquetFile(source, read_dictionary=list(STRINGS))
-        table = file.read(use_threads=False)
-        values, problems = _values(table)
+        fault = _fault_of_shape(parquet.read_metadata(source), len(content))
+        if fault is None:
+            file = parquet.ParquetFile(source, read_dictionary=list(STRINGS))
+            table = file.read(use_threads=False)
+            table.validate(full=True)
     except Exception as error:  # a C++ parser on hostile bytes raises whatever it likes
-        return [], [_problem(f"is no Parquet file that can be read ({type(error).__name__})")]
-    if problems:
-        return [], problems
-    values["outcome"] = [Outcome(value) for value in values["outcome"]]
-    ordered = [values[name] for name in COLUMNS]
-    return [LabelRow(*row) for row in zip(*ordered, strict=True)], []
+        kind = type(error).__name__
+        raise ValueError(f"is no Parquet file that can be read ({kind})") from error
+    if fault is not None:
+        raise ValueError(fault)
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_table(table)
+    yield sink.getvalue().to_pybytes()
 
 
 def _schema() -> "pyarrow.Schema":
@@ -143,24 +170,24 @@ def _problem(detail: str) -> Problem:
     return Problem("labels", LABELS, detail)
 
 
-def _refuse_shape(metadata: "pyarrow.parquet.FileMetaData", size: int) -> list[Problem]:
+def _fault_of_shape(metadata: "pyarrow.parquet.FileMetaData", size: int) -> str | None:
     """Return what the file's own description says against it; nothing has been decoded yet."""
     names = tuple(shown(metadata.schema.column(i).path, 40) for i in range(metadata.num_columns))
     if names != COLUMNS:
-        return [_problem(f"has the columns {', '.join(names[:20])}, not {', '.join(COLUMNS)}")]
+        return f"has the columns {', '.join(names[:20])}, not {', '.join(COLUMNS)}"
     if not 0 < metadata.num_rows <= MOST_ROWS:
-        return [_problem(f"claims {metadata.num_rows} rows; 1 to {MOST_ROWS} are read")]
+        return f"claims {metadata.num_rows} rows; 1 to {MOST_ROWS} are read"
     if metadata.num_row_groups > MOST_ROW_GROUPS:
-        return [_problem(f"has {metadata.num_row_groups} row groups, at most {MOST_ROW_GROUPS}")]
+        return f"has {metadata.num_row_groups} row groups, at most {MOST_ROW_GROUPS}"
     for group in range(metadata.num_row_groups):
         about = metadata.row_group(group)
         for column in range(metadata.num_columns):
             chunk = about.column(column)
             if chunk.compression != "UNCOMPRESSED":
-                return [_problem(f"is compressed ({chunk.compression}): write it with 'submit'")]
+                return f"is compressed ({chunk.compression}): write it with 'submit'"
             if chunk.num_values != about.num_rows or chunk.total_uncompressed_size > size:
-                return [_problem("claims more values or bytes than it can hold")]
-    return []
+                return "claims more values or bytes than it can hold"
+    return None
 
 
 def _values(table: "pyarrow.Table") -> tuple[dict[str, list[Any]], list[Problem]]:
