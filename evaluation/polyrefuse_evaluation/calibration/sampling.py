@@ -28,6 +28,9 @@ from polyrefuse_evaluation.run_directory import (
     RunDirectory,
 )
 
+MOST_RESPONSES = 1_000_000_000
+"""Of one stratum: a key that claims more is no key of ours."""
+
 
 class KeyRow(BaseModel):
     """One line of a sheet's key: everything about a row that annotators must not see.
@@ -46,7 +49,7 @@ class KeyRow(BaseModel):
     model: str
     judge: str
     outcome: Outcome
-    stratum_size: int = Field(ge=1)
+    stratum_size: int = Field(ge=1, le=MOST_RESPONSES)
     prompt: str
     prompt_en: str
     response: str

@@ -134,6 +134,14 @@ def test_a_spoilt_key_is_named_by_line(sheet):
         read_references([sheet])
 
 
+@pytest.mark.parametrize("size", ["0", "1" + "0" * 400])
+def test_a_key_with_an_impossible_stratum_is_refused(sheet, size):
+    key = sheet.with_name("sheet.key.jsonl")
+    key.write_text(key.read_text("utf-8").replace('"stratum_size":20,', f'"stratum_size":{size},'))
+    with pytest.raises(CalibrationError, match=r"line 1.*stratum_size"):
+        read_references([sheet])
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
