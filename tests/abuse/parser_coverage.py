@@ -23,7 +23,9 @@ FILES = [
         "builders/translation/test_cache.py", "evaluation/judges/test_parsers.py",
         "evaluation/calibration/test_reference.py", "evaluation/calibration/test_read_sheets.py",
         "evaluation/chat_api/test_replies.py", "evaluation/chat_api/test_filters.py",
-        "evaluation/leaderboard/test_fuzz.py", "evaluation/test_run_directory.py",
+        "evaluation/leaderboard/test_fuzz.py", "evaluation/leaderboard/test_labels.py",
+        "evaluation/test_run_directory.py", "evaluation/test_select_directions.py",
+        "polyrefuse/test_parquet.py",
     )
 ]  # fmt: skip
 """The parsers under hostile input, and the parsers' own tests."""
