@@ -60,6 +60,7 @@ class SafeStream:
 @contextmanager
 def safe_output() -> Iterator[None]:
     """Let nothing reach standard output or standard error but through a `SafeStream`."""
+    _open_missing_streams()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = map(_safe, before)
     try:
@@ -67,6 +68,21 @@ def safe_output() -> Iterator[None]:
     finally:
         sys.stdout, sys.stderr = before
         sys.excepthook = say_traceback  # at the end, and for good: typer puts its own there
+
+
+def _open_missing_streams() -> None:
+    """Discard what is written to a stream that was closed, as of a job without a terminal.
+
+    Left closed, its descriptor would go to the next file that is opened, and be written to.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # the lowest that is free is opened: this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            discarded = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(discarded, "w" if descriptor else "r", encoding="utf-8"))
 
 
 def _safe(stream: Any) -> Any:
