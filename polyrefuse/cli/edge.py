@@ -5,6 +5,7 @@ tables, usage errors, library warnings and tracebacks alike. Of the escape seque
 and those that redraw a progress bar pass, and only where the stream is a terminal.
 """
 
+import io
 import os
 import re
 import sys
@@ -86,7 +87,11 @@ def _open_missing_streams() -> None:
 
 
 def _safe(stream: Any) -> Any:
-    return stream if isinstance(stream, SafeStream) else SafeStream(stream)
+    if isinstance(stream, SafeStream):
+        return stream
+    if isinstance(stream, io.TextIOWrapper):  # one that is not UTF-8 lacks some of what is said
+        stream.reconfigure(errors="backslashreplace")
+    return SafeStream(stream)
 
 
 def say_traceback(

@@ -225,6 +225,12 @@ def test_a_closed_stream_is_no_file_that_is_opened_later(root, tmp_path):
     assert check.check_folder(tmp_path / "out").ok
 
 
+def test_what_an_output_cannot_encode_is_escaped(run, tmp_path):
+    done = run("data", "export", tmp_path / "日本", env={"PYTHONIOENCODING": "latin-1"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\u65e5\u672c" in done.stdout
+
+
 def interrupt(*arguments, **options):
     raise KeyboardInterrupt
 
