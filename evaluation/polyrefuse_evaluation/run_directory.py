@@ -248,7 +248,8 @@ def open_run_directory(
     require_own_files(path)
     settings = redact_values(settings)
     with io_errors(path):
-        _require_same_run(path, settings)  # a folder that is somebody else's stays as it is
+        if not (path / LOCK).exists():  # a folder that is somebody else's stays as it is
+            _require_same_run(path, settings)
         path.mkdir(parents=True, exist_ok=True)
         if path.stat().st_uid == os.getuid():
             path.chmod(0o700)
