@@ -5,6 +5,7 @@ target's name once it is on the disk. After SIGKILL it is left there; the next w
 target removes it. Raises plain `OSError`; callers say what it means. Knows nothing of contents.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from polyrefuse.errors import PolyRefuseError
+from polyrefuse.plain_file import plain
 
 PARTIAL, OLD = ".partial", ".old"
 
@@ -30,9 +32,10 @@ def whole_file(target: Path) -> Iterator[Path]:
     """Yield a path to write to; it becomes `target` when the block ends well, else it goes.
 
     Raises:
-        OSError: it cannot be written; what was at `target` is still there.
+        OSError: it cannot be written, or a folder, pipe or device is there, which renaming would
+            replace where it may; what was at `target` is still there.
     """
-    partial = partial_of(target)
+    partial = partial_of(plain(target))
     try:
         yield partial
         sync(partial)
@@ -60,9 +63,11 @@ def whole_folder(target: Path) -> Iterator[Path]:
     A folder that a kill left half replaced is put back first.
 
     Raises:
-        OSError: it cannot be written; what was at `target` is still there.
+        OSError: it cannot be written, or `target` is no folder; what was there is still there.
         BusyError: another process is writing `target`.
     """
+    if target.exists() and not target.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "is no folder", str(target))
     partial, old = partial_of(target), target.with_name(f".{target.name}{OLD}")
     held = _hold(partial, target)
     try:

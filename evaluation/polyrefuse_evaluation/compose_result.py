@@ -6,7 +6,9 @@ Shared by every way to make answers: a model in this process, or one behind an e
 from collections.abc import Sequence
 from typing import Any
 
-from polyrefuse.results import ModelRecord, Result, Settings
+from polyrefuse.errors import DatasetError
+from polyrefuse.results import ModelRecord, Result, Settings, read_result
+from polyrefuse.run_lock import say
 from polyrefuse_evaluation.calibration import (
     attach_calibration,
     find_calibration,
@@ -15,7 +17,7 @@ from polyrefuse_evaluation.derived_figures import figures_of
 from polyrefuse_evaluation.judged import Judged
 from polyrefuse_evaluation.prompt_sets import PromptSets
 from polyrefuse_evaluation.report import write_figures, write_report
-from polyrefuse_evaluation.run_directory import RunDirectory
+from polyrefuse_evaluation.run_directory import RESULT, RunDirectory
 from polyrefuse_evaluation.selection import NO_DIRECTION
 from polyrefuse_evaluation.statistics import validated_ok
 
@@ -60,6 +62,24 @@ def compose_result(
         if calibration is not None:
             result = attach_calibration(result, calibration)
     return result
+
+
+def kept_result(run: RunDirectory) -> Result | None:
+    """Return the result that a run has; None where it has none, or a damaged one.
+
+    Raises:
+        DatasetError: it is there and cannot be opened.
+    """
+    path = run.path / RESULT
+    if not path.exists():
+        return None
+    try:
+        return read_result(path)
+    except DatasetError as error:
+        if isinstance(error.__cause__, OSError):  # no damage: what is there stays
+            raise
+        say(f"{path}: is damaged, and is made again of the records beside it.")
+        return None
 
 
 def finish(run: RunDirectory, result: Result) -> Result:

@@ -16,13 +16,12 @@ from polyrefuse.results import (
     Proof,
     Result,
     ablation_condition,
-    read_result,
 )
 from polyrefuse_evaluation.ablation import Method, ablate
 from polyrefuse_evaluation.ablation_proof import AblationProof, check_ablation
 from polyrefuse_evaluation.answering import Condition, answer_all, read_judgements
 from polyrefuse_evaluation.candidate_scores import logits_of
-from polyrefuse_evaluation.compose_result import compose_result, finish
+from polyrefuse_evaluation.compose_result import compose_result, finish, kept_result
 from polyrefuse_evaluation.directions import random_direction
 from polyrefuse_evaluation.generation import memory_limit
 from polyrefuse_evaluation.judge_answers import get_judges
@@ -156,10 +155,8 @@ def _run(
 
 def _finished(run: RunDirectory, options: Options) -> Result | None:
     """Return the result of a run that is done; None where verdicts are missing that can be had."""
-    if not (run.path / RESULT).is_file():
-        return None
-    result = read_result(run.path / RESULT)
-    if result.failed and options.store_completions:
+    result = kept_result(run)
+    if result is None or (result.failed and options.store_completions):
         return None
     return finish(run, result)
 

@@ -245,34 +245,38 @@ def open_run_directory(
         RunDirectoryError: it cannot be written, another process has it, or it was made with other
             settings (the differences are named).
     """
+    require_own_files(path)
+    settings = redact_values(settings)
     with io_errors(path):
+        if not (path / LOCK).exists():  # a folder that is somebody else's stays as it is
+            _require_same_run(path, settings)
         path.mkdir(parents=True, exist_ok=True)
         if path.stat().st_uid == os.getuid():
             path.chmod(0o700)
-    require_own_files(path)
     with ExitStack() as stack:
         with io_errors(path / LOCK):
             stack.enter_context(hold_lock(path))
             remove_partials(path)
         run = RunDirectory(path)
-        _match_settings(run, settings)
+        if not _require_same_run(path, settings):
+            text = json.dumps(settings, indent=2, ensure_ascii=False, sort_keys=True)
+            run.write_text(SETTINGS, text + "\n")
         stack.enter_context(observed(path, stages))
         yield run
 
 
-def _match_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
-    path = run.path / SETTINGS
-    settings = redact_values(settings)
-    text = json.dumps(settings, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+def _require_same_run(folder: Path, settings: dict[str, Any]) -> bool:
+    """Raise unless `folder` is a run of these settings or none yet; say whether it is one."""
+    path = folder / SETTINGS
     if not path.is_file():
-        others = [p.name for p in run.path.iterdir() if not p.name.startswith(".")]
+        names = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+        others = [name for name in names if not name.startswith(".")]
         if others:
             raise RunDirectoryError(
-                f"{run.path}: is not empty and is no run directory (it holds {others[0]}).",
+                f"{folder}: is not empty and is no run directory (it holds {others[0]}).",
                 "Choose another folder with --out.",
             )
-        run.write_text(SETTINGS, text)
-        return
+        return False
     try:
         before = parse_json(path.read_text(encoding="utf-8"))
         if not isinstance(before, dict):
@@ -286,6 +290,7 @@ def _match_settings(run: RunDirectory, settings: dict[str, Any]) -> None:
     ]
     if differences:
         raise RunDirectoryError(
-            f"{run.path}: was made with other settings ({'; '.join(differences)}).",
+            f"{folder}: was made with other settings ({'; '.join(differences)}).",
             "Use the same settings to resume, or another folder with --out.",
         )
+    return True

@@ -5,6 +5,7 @@ tables, usage errors, library warnings and tracebacks alike. Of the escape seque
 and those that redraw a progress bar pass, and only where the stream is a terminal.
 """
 
+import io
 import os
 import re
 import sys
@@ -60,6 +61,7 @@ class SafeStream:
 @contextmanager
 def safe_output() -> Iterator[None]:
     """Let nothing reach standard output or standard error but through a `SafeStream`."""
+    _open_missing_streams()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = map(_safe, before)
     try:
@@ -69,8 +71,27 @@ def safe_output() -> Iterator[None]:
         sys.excepthook = say_traceback  # at the end, and for good: typer puts its own there
 
 
+def _open_missing_streams() -> None:
+    """Discard what is written to a stream that was closed, as of a job without a terminal.
+
+    Left closed, its descriptor would go to the next file that is opened, and be written to.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # the lowest that is free is opened: this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+        if getattr(sys, name) is None:
+            discarded = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(discarded, "w" if descriptor else "r", encoding="utf-8"))
+
+
 def _safe(stream: Any) -> Any:
-    return stream if isinstance(stream, SafeStream) else SafeStream(stream)
+    if isinstance(stream, SafeStream):
+        return stream
+    if isinstance(stream, io.TextIOWrapper):  # one that is not UTF-8 lacks some of what is said
+        stream.reconfigure(errors="backslashreplace")
+    return SafeStream(stream)
 
 
 def say_traceback(

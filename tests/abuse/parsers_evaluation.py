@@ -256,7 +256,7 @@ def _runs() -> list[Parser]:
             "settings of a run",
             settings,
             (json.dumps(seeds.SETTINGS).encode(),),
-            (f"{run_directory}:_match_settings",),
+            (f"{run_directory}:_require_same_run",),
         ),
         Parser(
             "a decoding plan",

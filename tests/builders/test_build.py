@@ -293,6 +293,14 @@ def test_a_state_folder_that_cannot_be_made_is_an_error(place):
         build(place, FakeEngine(), "de")
 
 
+def test_a_state_folder_of_something_else_stays_as_it_is(place):
+    before = contents(place)
+    (place / ".film.mp4.partial").write_text("half a film")
+    with pytest.raises(DatasetError, match="is no folder of a build"):
+        build(place, FakeEngine(), "de", state=place)
+    assert contents(place) == before | {".film.mp4.partial": b"half a film"}
+
+
 def test_a_limit_below_one_is_an_error(place):
     with pytest.raises(DatasetError, match="limit of 0"):
         build(place, FakeEngine(), "de", limit=0)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from polyrefuse.reproducibility import without_times
+from polyrefuse_evaluation import Options, evaluate
 
 # Runs the command with a log line for every generated batch: the evidence of repeated work.
 PROGRAM = """
@@ -116,6 +117,19 @@ def test_a_wrong_label_on_disk_is_seen_in_the_figures(tmp_path, undisturbed):
     path.write_text(turned, encoding="utf-8")
     run_to_end(out, log)
     assert figures(out) != expected
+
+
+@pytest.mark.parametrize("damaged", [b"", b"{}", b"\xff", b"["])
+def test_a_damaged_result_is_made_again_of_the_records(tmp_path, capsys, damaged):
+    options = Options(languages="en", limit=1, train_prompts=4, max_new_tokens=2)
+    evaluate("planted", tmp_path, options=options)
+    expected, answers = figures(tmp_path), (tmp_path / "completions.jsonl").stat().st_mtime_ns
+    (tmp_path / "result.json").write_bytes(damaged)
+    capsys.readouterr()
+    evaluate("planted", tmp_path, options=options)
+    assert "result.json: is damaged, and is made again" in capsys.readouterr().err
+    assert figures(tmp_path) == expected
+    assert (tmp_path / "completions.jsonl").stat().st_mtime_ns == answers
 
 
 def test_other_settings_are_refused_with_the_difference_named(tmp_path, undisturbed):

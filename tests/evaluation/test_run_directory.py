@@ -55,6 +55,20 @@ def test_other_settings_are_refused_and_named(tmp_path):
         other.__enter__()
 
 
+@pytest.mark.parametrize("settings", [None, "[]", '{"editor.fontSize": 12}'])
+def test_a_folder_that_is_no_run_stays_as_it_is(tmp_path, settings):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / ".film.mp4.partial").write_text("half a film")
+    if settings is not None:
+        (tmp_path / "settings.json").write_text(settings)
+    tmp_path.chmod(0o755)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RunDirectoryError):
+        open_run_directory(tmp_path, SETTINGS).__enter__()
+    assert sorted(tmp_path.rglob("*")) == before
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
 def test_whole_batches_survive_and_half_ones_are_dropped(tmp_path):
     with open_run_directory(tmp_path, SETTINGS) as run:
         fill(run, batches=2)

@@ -51,6 +51,26 @@ def test_a_failed_sync_leaves_the_old_file(tmp_path, monkeypatch):
     assert names(tmp_path) == ["page.html"]
 
 
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_plain_file_is_never_replaced(tmp_path, make, link):
+    make(tmp_path / "there")
+    (tmp_path / "link").symlink_to("there")
+    before = (tmp_path / "there").stat().st_ino
+    with pytest.raises(OSError, match="is no plain file"):
+        write_whole(tmp_path / ("link" if link else "there"), "new")
+    assert (tmp_path / "there").stat().st_ino == before
+    assert names(tmp_path) == ["link", "there"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.write_text("a file")])
+def test_what_is_no_folder_is_never_replaced_by_one(tmp_path, make):
+    make(tmp_path / "there")
+    with pytest.raises(NotADirectoryError, match="is no folder"), whole_folder(tmp_path / "there"):
+        pass
+    assert names(tmp_path) == ["there"]
+
+
 def test_a_folder_is_replaced_whole_or_stays(tmp_path):
     target = tmp_path / "deep" / "site"
     with whole_folder(target) as fresh:

@@ -208,6 +208,29 @@ def test_a_reader_that_leaves_early_gets_no_traceback(run):
     assert (done.returncode, done.stderr) == (1, "")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(("arguments", "code"), [("data check", 0), ("data check nowhere", 2)])
+def test_closed_streams_change_nothing_else(root, closed, arguments, code):
+    command = f"exec {sys.executable} -m polyrefuse {arguments} {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, cwd=root)
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert bool(done.stdout) == (">&-" not in closed.replace("2>&-", "") and not code)
+    assert bool(done.stderr) == ("2>&-" not in closed and bool(code))
+
+
+def test_a_closed_stream_is_no_file_that_is_opened_later(root, tmp_path):
+    command = f"exec {sys.executable} -m polyrefuse data export {tmp_path / 'out'} <&- >&- 2>&-"
+    subprocess.run(["sh", "-c", command], cwd=root, check=True)
+    assert check.check_folder(tmp_path / "out").ok
+
+
+def test_what_an_output_cannot_encode_is_escaped(run, tmp_path):
+    done = run("data", "export", tmp_path / "日本", env={"PYTHONIOENCODING": "latin-1"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\u65e5\u672c" in done.stdout
+
+
 def interrupt(*arguments, **options):
     raise KeyboardInterrupt
 

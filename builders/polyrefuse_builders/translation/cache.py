@@ -78,8 +78,9 @@ class TranslationCache:
         self.path = Path(path)
         self.moved_aside: Path | None = None
         self.read_back = 0
-        if self.path.is_dir():
-            raise CacheError(f"{self.path}: is a folder.", "Name a file for the translation cache.")
+        if self.path.exists() and not self.path.is_file():
+            kind = "is a folder" if self.path.is_dir() else "is no plain file"
+            raise CacheError(f"{self.path}: {kind}.", "Name a file for the translation cache.")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

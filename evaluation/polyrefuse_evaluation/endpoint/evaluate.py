@@ -15,10 +15,10 @@ from polyrefuse.observing import Part, expect, stage
 from polyrefuse.outside_json import parse_json
 from polyrefuse.plain_file import plain
 from polyrefuse.prompts import Prompt
-from polyrefuse.results import BASELINE, Result, read_result
+from polyrefuse.results import BASELINE, Result
 from polyrefuse_evaluation.answering import read_judgements
 from polyrefuse_evaluation.chat_api import ChatClient
-from polyrefuse_evaluation.compose_result import compose_result, finish
+from polyrefuse_evaluation.compose_result import compose_result, finish, kept_result
 from polyrefuse_evaluation.endpoint.asking import Asker
 from polyrefuse_evaluation.endpoint.estimate import Estimate, estimate, require_affordable
 from polyrefuse_evaluation.endpoint.options import (
@@ -93,10 +93,9 @@ def evaluate_endpoint(
     settings = settings_on_disk(name, client.url, sets, options, judges)
     with open_run_directory(Path(out), settings, STAGES) as run:
         run.watch(sets.files)
-        if (run.path / RESULT).is_file():
-            result = read_result(run.path / RESULT)
-            if not result.failed:
-                return finish(run, result)
+        kept = kept_result(run)
+        if kept is not None and not kept.failed:
+            return finish(run, kept)
         with stage("ask"):
             form = _ask(run, client, prompts, judges, options)
         run.require_inputs()

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from polyrefuse.errors import MissingExtraError
 from polyrefuse.outcomes import Outcome
+from polyrefuse.plain_file import plain
 from polyrefuse_evaluation.integrations.foreign_run import (
     Answer,
     ForeignLogError,
@@ -130,7 +131,7 @@ def _read(path: Path) -> "EvalLog":
 def _require_modest(path: Path) -> None:
     """Refuse a log that is, or says that it unpacks to, more than any run logs."""
     try:
-        size = path.stat().st_size
+        size = plain(path).stat().st_size
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 size = max(size, sum(entry.file_size for entry in archive.infolist()))

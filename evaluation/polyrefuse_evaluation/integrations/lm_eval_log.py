@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from polyrefuse.outside_json import parse_json
+from polyrefuse.plain_file import plain
 from polyrefuse_evaluation.integrations.foreign_run import (
     Answer,
     ForeignLogError,
@@ -108,7 +109,7 @@ def _find(path: Path) -> Path:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = parse_json(plain(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ForeignLogError(f"{path}: is no JSON file that can be read ({error}).") from error
     if not isinstance(content, dict):

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse.outcomes import Outcome
+from polyrefuse.plain_file import plain
 from polyrefuse_evaluation.judges.file_rows import (
     Row,
     check_file,
@@ -125,7 +126,9 @@ def _count(target: Path, resumed: int) -> JudgedFile:
 def _locked(path: Path) -> Iterator[BinaryIO]:
     """Open a file for appending, locked until the block ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "ab") as stream:
+    with os.fdopen(
+        os.open(plain(path), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "ab"
+    ) as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

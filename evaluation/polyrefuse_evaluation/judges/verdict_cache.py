@@ -12,6 +12,7 @@ from pathlib import Path
 
 from polyrefuse.errors import PolyRefuseError
 from polyrefuse.outcomes import Outcome
+from polyrefuse.plain_file import plain
 from polyrefuse.run_lock import say
 from polyrefuse.sqlite_file import DamagedError, is_corrupt, is_sqlite, move_aside, read_back
 from polyrefuse_evaluation.judges.types import Judgement
@@ -59,7 +60,7 @@ class VerdictCache:
         self.path = path
         with self._errors():
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(mode=0o600)
+            plain(path).touch(mode=0o600)
             self._database = self._open()
 
     def _open(self) -> sqlite3.Connection:

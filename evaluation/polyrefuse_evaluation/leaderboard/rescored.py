@@ -24,7 +24,7 @@ def record_rescore(path: Path, verdict: Verdict, found: Rescore) -> None:
     assert verdict.manifest is not None
     line = {"key": evidence_key(verdict.manifest), "model": verdict.model, **asdict(found)}
     with io_errors(path):
-        append_lines(path, json.dumps(line).encode() + b"\n")
+        append_lines(plain(path), json.dumps(line).encode() + b"\n")
 
 
 def evidence_key(manifest: Manifest) -> str:

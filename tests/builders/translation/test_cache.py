@@ -1,5 +1,6 @@
 """The cache file: what it keeps, and what it does when damaged, foreign, full or forbidden."""
 
+import os
 import sqlite3
 
 import pytest
@@ -121,6 +122,9 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path, make_rows, c
 def test_a_folder_or_a_forbidden_place_is_a_clear_error(tmp_path):
     with pytest.raises(CacheError, match="is a folder"):
         TranslationCache(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CacheError, match="is no plain file"):
+        TranslationCache(tmp_path / "pipe")
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match="cannot be made"):
         TranslationCache(tmp_path / "file" / "cache.db")

@@ -48,6 +48,16 @@ def test_refusal_and_over_refusal_are_measured_and_the_rest_is_said_not_to_be(
     assert asked(server) == dict.fromkeys(labels(), 1)
 
 
+def test_a_damaged_result_is_made_again_and_nothing_is_asked_again(
+    server: ChatServer, tmp_path: Path
+) -> None:
+    before = run(server, tmp_path)
+    (tmp_path / "result.json").write_text('{"half": ')
+    after = run(server, tmp_path)
+    assert after.model_copy(update={"wall_seconds": before.wall_seconds}) == before
+    assert asked(server) == dict.fromkeys(labels(), 1)
+
+
 def test_its_log_counts_prompts_by_language_and_holds_neither_texts_nor_the_key(
     server: ChatServer, tmp_path: Path
 ) -> None:

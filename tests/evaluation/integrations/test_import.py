@@ -1,6 +1,7 @@
 """Logs become run directories, and only logs of runs that a result can be made of."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -212,6 +213,15 @@ def test_what_is_no_log_is_refused_in_one_line(tmp_path, source, text):
     with pytest.raises(PolyRefuseError) as caught:
         import_run(path, tmp_path / "run", source=source)
     assert type(caught.value) is ForeignLogError
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("name", ["results_1.json", "log.eval"])
+def test_a_pipe_in_the_folder_is_refused_and_not_waited_for(tmp_path, name):
+    (tmp_path / "log").mkdir()
+    os.mkfifo(tmp_path / "log" / name)
+    with pytest.raises(ForeignLogError, match="is no plain file"):
+        import_run(tmp_path / "log", tmp_path / "run")
 
 
 def test_a_folder_of_two_logs_is_not_guessed(inspect_log, tmp_path):

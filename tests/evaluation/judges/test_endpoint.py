@@ -1,6 +1,7 @@
 """The endpoint judge against a loopback server that also fails."""
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,10 @@ def test_a_cache_that_is_no_cache_is_named(server: JudgeServer, tmp_path: Path) 
     broken.write_bytes(b"this is no database, but it is long enough to be read as one" * 20)
     with pytest.raises(PolyRefuseError, match=r"cache\.sqlite.*--judge-cache"):
         make(server, cache=broken)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PolyRefuseError, match=r"is no plain file.*--judge-cache"):
+        make(server, cache=tmp_path / "pipe")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache.sqlite", "pipe"]
 
 
 def test_a_cached_outcome_that_is_unknown_is_asked_again(

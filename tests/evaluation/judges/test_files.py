@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,15 @@ def test_an_output_that_is_something_else_is_left_alone(
     with pytest.raises(PolyRefuseError, match=r"out\.jsonl, line 1"):
         judge_file(source, out, get_judge("keyword"))
     assert out.read_text() == text
+
+
+@pytest.mark.timeout(20)
+def test_an_output_that_is_a_pipe_is_refused_and_not_waited_for(
+    source: Path, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "out.jsonl")
+    with pytest.raises(OSError, match="is no plain file"):
+        judge_file(source, tmp_path / "out.jsonl", get_judge("keyword"))
 
 
 def test_an_output_of_another_judge_is_left_alone(source: Path, tmp_path: Path) -> None:
