@@ -140,6 +140,12 @@ def test_limit_below_one(evaluate, tmp_path, limit):
     assert_refused(done, f"--limit is {limit}", "at least 1")
 
 
+@pytest.mark.parametrize("seed", ["-1", "9223372036854775808"])
+def test_seed_that_no_generator_takes(evaluate, tmp_path, seed):
+    done = evaluate("planted", "--seed", seed, out=tmp_path / "run")
+    assert_refused(done, f"--seed is {seed}", "from 0 to 9223372036854775807")
+
+
 def test_model_folder_without_tokenizer(evaluate, tmp_path, model_folder):
     for path in model_folder.glob("*token*"):
         path.unlink()
