@@ -64,6 +64,13 @@ def test_unknown_language(evaluate, tmp_path):
     assert_refused(done, "unknown language 'xx'", "Known languages")
 
 
+@pytest.mark.parametrize("option", ["--languages", "--source-languages"])
+@pytest.mark.parametrize("text", ["", " , "])
+def test_languages_that_name_none(evaluate, tmp_path, option, text):
+    done = evaluate("planted", option, text, out=tmp_path / "run")
+    assert_refused(done, "no language given", "'en,de'")
+
+
 def test_language_that_the_dataset_lacks(evaluate, tmp_path, dataset):
     done = evaluate("planted", "--dataset", str(dataset), "--languages", "de", out=tmp_path / "run")
     assert_refused(done, "has no language 'de'", "en, th")
