@@ -153,6 +153,12 @@ def test_seed_that_no_generator_takes(evaluate, tmp_path, seed):
     assert_refused(done, f"--seed is {seed}", "from 0 to 9223372036854775807")
 
 
+def test_completions_that_are_not_kept_cannot_be_shown(evaluate, tmp_path):
+    done = evaluate("planted", "--no-store-completions", "--show-completions", out=tmp_path / "run")
+    assert_refused(done, "--show-completions", "--no-store-completions")
+    assert not (tmp_path / "run").exists()
+
+
 def test_model_folder_without_tokenizer(evaluate, tmp_path, model_folder):
     for path in model_folder.glob("*token*"):
         path.unlink()
