@@ -159,6 +159,11 @@ def test_completions_that_are_not_kept_cannot_be_shown(evaluate, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_system_prompt_that_is_not_utf8(evaluate, tmp_path):
+    done = evaluate("planted", "--system-prompt", "Be brief\udcff.", out=tmp_path / "run")
+    assert_refused(done, "--system-prompt is not UTF-8")
+
+
 def test_model_folder_without_tokenizer(evaluate, tmp_path, model_folder):
     for path in model_folder.glob("*token*"):
         path.unlink()
