@@ -164,6 +164,13 @@ def test_system_prompt_that_is_not_utf8(evaluate, tmp_path):
     assert_refused(done, "--system-prompt is not UTF-8")
 
 
+@pytest.mark.parametrize("size", ["", "two"])
+def test_number_of_processes_that_is_none(evaluate, tmp_path, monkeypatch, size):
+    monkeypatch.setenv("WORLD_SIZE", size)
+    done = evaluate("planted", "--limit", "1", out=tmp_path / "run")
+    assert_refused(done, f"WORLD_SIZE is {size!r}")
+
+
 def test_model_folder_without_tokenizer(evaluate, tmp_path, model_folder):
     for path in model_folder.glob("*token*"):
         path.unlink()
