@@ -197,7 +197,7 @@ class Result(Record):
     settings: Settings
     proof: Proof | None
     directions: list[DirectionRecord]
-    cells: list[Cell]
+    cells: list[Cell] = Field(min_length=1)
     differences: list[Difference]
     averages: list[Average]
     comparisons: list[LanguageComparison]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from polyrefuse.errors import ModelError
+from polyrefuse.errors import ModelError, RunDirectoryError
 from polyrefuse.observing import Part, advance, expect
 from polyrefuse.outcomes import Outcome
 from polyrefuse.prompts import Prompt
@@ -147,12 +147,22 @@ def _parts(
 
 
 def read_judgements(run: RunDirectory, judges: Sequence[RegisteredJudge]) -> list[JudgedRow]:
-    """Return all judgements of a run, by judge in their order, then by batch, in a small form."""
+    """Return all judgements of a run, by judge in their order, then by batch, in a small form.
+
+    Raises:
+        RunDirectoryError: one is of a judge that is none of `judges`.
+    """
     order = [judge.name for judge in judges]
     batches: list[int] = []
 
     def noted() -> Iterator[JudgementRecord]:
         for row in run.scan(JUDGEMENTS, JudgementRecord):
+            if row.judge not in order:
+                raise RunDirectoryError(
+                    f"{run.path / JUDGEMENTS}: holds a verdict of {row.judge!r}, which is no judge "
+                    "of this run.",
+                    "Start a new run directory with --out.",
+                )
             batches.append(row.batch)
             yield row
 

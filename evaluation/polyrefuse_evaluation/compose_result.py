@@ -6,7 +6,7 @@ Shared by every way to make answers: a model in this process, or one behind an e
 from collections.abc import Sequence
 from typing import Any
 
-from polyrefuse.errors import DatasetError
+from polyrefuse.errors import DatasetError, RunDirectoryError
 from polyrefuse.results import ModelRecord, Result, Settings, read_result
 from polyrefuse.run_lock import say
 from polyrefuse_evaluation.calibration import (
@@ -17,7 +17,7 @@ from polyrefuse_evaluation.derived_figures import figures_of
 from polyrefuse_evaluation.judged import Judged
 from polyrefuse_evaluation.prompt_sets import PromptSets
 from polyrefuse_evaluation.report import write_figures, write_report
-from polyrefuse_evaluation.run_directory import RESULT, RunDirectory
+from polyrefuse_evaluation.run_directory import JUDGEMENTS, RESULT, RunDirectory
 from polyrefuse_evaluation.selection import NO_DIRECTION
 from polyrefuse_evaluation.statistics import validated_ok
 
@@ -42,8 +42,10 @@ def compose_result(
         **records: the other fields of `Result` that do not follow from judgements.
 
     Raises:
+        RunDirectoryError: a judgement is on no prompt of the run.
         CalibrationError: a stored calibration of a judge cannot be read.
     """
+    _require_asked(rows, sets)
     result = Result(
         model=model,
         dataset=sets.record,
@@ -62,6 +64,18 @@ def compose_result(
         if calibration is not None:
             result = attach_calibration(result, calibration)
     return result
+
+
+def _require_asked(rows: Sequence[Judged], sets: PromptSets) -> None:
+    """Raise for a judgement that no figure would count: a line of it was changed by hand."""
+    asked = {(row.language, row.label, row.id) for row in sets.test_prompts()}
+    for row in rows:
+        if (row.language, row.label, row.id) not in asked:
+            raise RunDirectoryError(
+                f"{JUDGEMENTS}: holds a verdict on {row.label} {row.id!r} ({row.language!r}), "
+                "which is no prompt of this run.",
+                "Start a new run directory with --out.",
+            )
 
 
 def kept_result(run: RunDirectory) -> Result | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
 from polyrefuse.observing import stage
+from polyrefuse.reproducibility import require_seed
 from polyrefuse.results import (
     BASELINE,
     RANDOM,
@@ -252,6 +253,7 @@ def _require_sane(options: Options) -> None:
     ):
         if value < 1:
             raise PolyRefuseError(f"--{name} is {value}.", "It must be at least 1.")
+    require_seed(options.seed)
     if options.method not in ("auto", "hooks", "weights"):
         raise PolyRefuseError(
             f"unknown ablation method {options.method!r}.", "Known: auto, hooks, weights."

@@ -141,6 +141,12 @@ def load_model(
         ModelError: not found, no tokenizer or chat template, one that does not fit the weights, not
             a decoder-only model, NaN weights, no such device, or no bitsandbytes.
     """
+    try:
+        (system_prompt or "").encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise ModelError(
+            "--system-prompt is not UTF-8.", "Give it in UTF-8, from a terminal that is."
+        ) from error
     if name.split(":")[0] == "planted":
         from polyrefuse_evaluation.planted import load_planted
 

@@ -11,7 +11,7 @@ from polyrefuse.observing import advance, count_to
 
 def leads() -> bool:
     """Whether this process speaks: it is alone, or number 0 of those that a launcher started."""
-    return os.environ.get("RANK", "0") == "0"
+    return os.environ.get("WORLD_SIZE", "1") == "1" or os.environ.get("RANK", "0") == "0"
 
 
 @contextmanager

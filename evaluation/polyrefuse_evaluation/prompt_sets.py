@@ -77,7 +77,7 @@ def read_prompt_sets(
         raise PolyRefuseError(f"--train-prompts is {train_prompts}.", "It must be at least 1.")
     folder = resolve_folder(dataset, revision)
     available = folder_languages(folder)
-    wanted = parse_languages(languages) if languages else available
+    wanted = available if languages is None else parse_languages(languages)
     sources = [] if source_languages == () else parse_languages(source_languages)
     used = dict.fromkeys([*wanted, *sources])
     data = [folder / "data" / code / f"{split}.jsonl" for code in used for split in SPLITS]

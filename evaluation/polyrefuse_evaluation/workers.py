@@ -110,7 +110,14 @@ def join_workers() -> Iterator[Workers]:
     Raises:
         PolyRefuseError: the launcher's settings cannot be used.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+    size = os.environ.get("WORLD_SIZE", "1")
+    try:
+        world = int(size)
+    except ValueError as error:
+        raise PolyRefuseError(
+            f"WORLD_SIZE is {size!r}, which is no number of processes.",
+            "Unset it, or let 'accelerate launch' set it.",
+        ) from error
     if world == 1:
         yield Workers()
         return

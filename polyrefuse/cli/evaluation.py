@@ -97,6 +97,11 @@ def evaluate(
     """
     given = dict(locals())
     endpoint.require_fitting_options(evaluate, given)
+    if show_completions and not store_completions:
+        raise PolyRefuseError(
+            "--show-completions and --no-store-completions: none are kept that could be shown.",
+            "Leave out one of the two.",
+        )
     with needs_extra("evaluation"):
         quiet_libraries()
         if endpoint.is_endpoint(model):

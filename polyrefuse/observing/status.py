@@ -146,7 +146,7 @@ def _find(path: Path) -> tuple[Path, Path]:
     """Return the run's folder and its log, which need not be there."""
     if path.is_file() and path.suffix == ".jsonl" and read_log(path):
         return path.parent, path
-    build = path.absolute().with_name(f"{path.name}.build")
+    build = path.absolute().parent / f"{path.name}.build"
     for folder in (path, build):
         if log_file(folder).is_file() or (folder / SETTINGS).is_file():
             return folder, log_file(folder)

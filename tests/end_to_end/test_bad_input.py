@@ -64,6 +64,13 @@ def test_unknown_language(evaluate, tmp_path):
     assert_refused(done, "unknown language 'xx'", "Known languages")
 
 
+@pytest.mark.parametrize("option", ["--languages", "--source-languages"])
+@pytest.mark.parametrize("text", ["", " , "])
+def test_languages_that_name_none(evaluate, tmp_path, option, text):
+    done = evaluate("planted", option, text, out=tmp_path / "run")
+    assert_refused(done, "no language given", "'en,de'")
+
+
 def test_language_that_the_dataset_lacks(evaluate, tmp_path, dataset):
     done = evaluate("planted", "--dataset", str(dataset), "--languages", "de", out=tmp_path / "run")
     assert_refused(done, "has no language 'de'", "en, th")
@@ -138,6 +145,30 @@ def test_source_language_without_harmful_train_prompts(evaluate, tmp_path, datas
 def test_limit_below_one(evaluate, tmp_path, limit):
     done = evaluate("planted", "--limit", limit, out=tmp_path / "run")
     assert_refused(done, f"--limit is {limit}", "at least 1")
+
+
+@pytest.mark.parametrize("seed", ["-1", "9223372036854775808"])
+def test_seed_that_no_generator_takes(evaluate, tmp_path, seed):
+    done = evaluate("planted", "--seed", seed, out=tmp_path / "run")
+    assert_refused(done, f"--seed is {seed}", "from 0 to 9223372036854775807")
+
+
+def test_completions_that_are_not_kept_cannot_be_shown(evaluate, tmp_path):
+    done = evaluate("planted", "--no-store-completions", "--show-completions", out=tmp_path / "run")
+    assert_refused(done, "--show-completions", "--no-store-completions")
+    assert not (tmp_path / "run").exists()
+
+
+def test_system_prompt_that_is_not_utf8(evaluate, tmp_path):
+    done = evaluate("planted", "--system-prompt", "Be brief\udcff.", out=tmp_path / "run")
+    assert_refused(done, "--system-prompt is not UTF-8")
+
+
+@pytest.mark.parametrize("size", ["", "two"])
+def test_number_of_processes_that_is_none(evaluate, tmp_path, monkeypatch, size):
+    monkeypatch.setenv("WORLD_SIZE", size)
+    done = evaluate("planted", "--limit", "1", out=tmp_path / "run")
+    assert_refused(done, f"WORLD_SIZE is {size!r}")
 
 
 def test_model_folder_without_tokenizer(evaluate, tmp_path, model_folder):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from polyrefuse.errors import RunDirectoryError
 from polyrefuse.reproducibility import without_times
 from polyrefuse_evaluation import Options, evaluate
 
@@ -130,6 +131,22 @@ def test_a_damaged_result_is_made_again_of_the_records(tmp_path, capsys, damaged
     assert "result.json: is damaged, and is made again" in capsys.readouterr().err
     assert figures(tmp_path) == expected
     assert (tmp_path / "completions.jsonl").stat().st_mtime_ns == answers
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("judge", "other"), ("id", "other"), ("language", "th"), ("label", "harmless")],
+)
+def test_a_verdict_that_the_run_did_not_ask_for_is_named(tmp_path, field, value):
+    options = Options(languages="en", limit=1, train_prompts=4, max_new_tokens=2)
+    evaluate("planted", tmp_path, options=options)
+    (tmp_path / "result.json").unlink()
+    path = tmp_path / "judgements.jsonl"
+    first, *rest = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text(json.dumps({**json.loads(first), field: value}) + "\n" + "".join(rest))
+    with pytest.raises(RunDirectoryError, match=rf"judgements\.jsonl: .*'?{value}'?.* this run"):
+        evaluate("planted", tmp_path, options=options)
+    assert not (tmp_path / "result.json").exists()
 
 
 def test_other_settings_are_refused_with_the_difference_named(tmp_path, undisturbed):

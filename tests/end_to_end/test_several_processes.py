@@ -15,10 +15,19 @@ from polyrefuse.observing import read_log
 from polyrefuse.observing.status import read_status
 from polyrefuse.reproducibility import without_times
 from polyrefuse_evaluation import load_model
+from polyrefuse_evaluation.progress import leads
 
 ROOT = Path(__file__).parents[2]
 LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 CHOICES = ["--languages", "en,th", "--limit", "6", "--batch-tokens", "300"]
+
+
+def test_a_rank_that_no_launcher_set_silences_nothing(monkeypatch):
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert leads()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert not leads()
 
 
 def start(out: Path, launcher: list[str]) -> subprocess.Popen[str]:

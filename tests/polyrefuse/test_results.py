@@ -132,6 +132,12 @@ def test_a_file_that_is_no_result_is_refused_without_empty_fields(tmp_path, cont
     assert ": :" not in refused(path).problem
 
 
+def test_a_result_without_any_cell_is_refused(tmp_path, result):
+    path = tmp_path / "result.json"
+    path.write_text(result.model_copy(update={"cells": []}).model_dump_json())
+    assert "cells: " in refused(path).problem
+
+
 def test_a_result_of_a_later_schema_is_refused(tmp_path, result):
     path = tmp_path / "result.json"
     path.write_text(json.dumps(json.loads(result.model_dump_json()) | {"schema_version": 2}))

@@ -14,6 +14,7 @@ from polyrefuse.calibration_schema import (
 )
 from polyrefuse.errors import AnswerIsNo
 from polyrefuse.outcomes import Outcome
+from polyrefuse.reproducibility import require_seed
 from polyrefuse_evaluation.calibration.readings import is_true, says
 from polyrefuse_evaluation.calibration.reference import ReferenceData, ReferenceRow
 from polyrefuse_evaluation.calibration.weighted import WeightedRow, weighted_figures
@@ -38,7 +39,9 @@ def calibrate(judge: RegisteredJudge, data: ReferenceData, seed: int = 0) -> Cal
 
     Raises:
         AnswerIsNo: the judge could not be asked about some rows, so figures would be of the rest.
+        PolyRefuseError: no generator takes the seed.
     """
+    require_seed(seed)
     outcomes = _judge(judge, data.rows)
     judged = list(zip(data.rows, outcomes, strict=True))
     languages = sorted({row.language for row in data.rows})

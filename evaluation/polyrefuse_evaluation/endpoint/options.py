@@ -7,6 +7,7 @@ from itertools import product
 from typing import Any
 
 from polyrefuse.errors import PolyRefuseError
+from polyrefuse.reproducibility import require_seed
 from polyrefuse_evaluation.chat_api import ChatClient
 from polyrefuse_evaluation.chat_api.client import DEFAULT_URL
 
@@ -71,6 +72,7 @@ def require_sane(options: EndpointOptions) -> None:
     Raises:
         PolyRefuseError: one does not fit; names the option.
     """
+    require_seed(options.seed)
     for name in ("max_new_tokens", "concurrency", "attempts"):
         if getattr(options, name) < 1:
             value = getattr(options, name)

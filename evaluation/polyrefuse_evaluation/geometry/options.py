@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from polyrefuse.errors import PolyRefuseError
+from polyrefuse.reproducibility import require_seed
 
 if TYPE_CHECKING:
     from polyrefuse_evaluation.models import LoadedModel
@@ -47,12 +48,12 @@ class GeometryOptions:
 
 def require_sane(options: GeometryOptions) -> None:
     """Raise `PolyRefuseError` for a number that cannot be used."""
+    require_seed(options.seed)
     for name, value, least in (
         ("resamples", options.resamples, 100),
         ("max-new-tokens", options.max_new_tokens, 1),
         ("batch-tokens", options.batch_tokens, 1),
         ("train-prompts", options.train_prompts, MINIMUM_PROMPTS),
-        ("seed", options.seed, 0),
     ):
         if value < least:
             raise PolyRefuseError(f"--{name} is {value}.", f"It must be at least {least}.")

@@ -56,10 +56,9 @@ def read_geometry_prompts(
         UnknownLanguageError: a source is none of the languages.
     """
     folder = resolve_folder(dataset, revision)
-    languages = (
-        parse_languages(options.languages) if options.languages else folder_languages(folder)
-    )
-    asked = parse_languages(options.sources) if options.sources else languages
+    given = options.languages
+    languages = folder_languages(folder) if given is None else parse_languages(given)
+    asked = languages if options.sources is None else parse_languages(options.sources)
     stray = [source for source in asked if source not in languages]
     if stray:
         raise UnknownLanguageError(

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from polyrefuse.errors import PolyRefuseError
+from polyrefuse.reproducibility import require_seed
 from polyrefuse_evaluation.residual_space.relevance_rules import RULES, Rule
 from polyrefuse_evaluation.residual_space.shift import SHIFT_KINDS, ShiftKind
 
@@ -57,11 +58,11 @@ class ResidualOptions:
 
 def require_sane(options: ResidualOptions) -> None:
     """Raise `PolyRefuseError` for a choice that cannot be used."""
+    require_seed(options.seed)
     for name, value, least in (
         ("components", options.components, 1),
         ("max-new-tokens", options.max_new_tokens, 1),
         ("train-prompts", options.train_prompts, 1),
-        ("seed", options.seed, 0),
         ("batch-tokens", options.batch_tokens, 1),
         ("resamples", options.resamples, 2),
         ("permutations", options.permutations, 20),

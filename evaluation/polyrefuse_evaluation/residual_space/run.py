@@ -133,11 +133,12 @@ def _read(
         dataset = planted_residual_pair().folder / "prompts"
 
     known = folder_languages(resolve_folder(dataset, revision))
+    given = options.languages
     return read_prompt_sets(
         dataset,
         revision=revision,
         languages=options.languages,
-        source_languages=parse_languages(options.languages) if options.languages else known,
+        source_languages=known if given is None else parse_languages(given),
         limit=options.limit,
         train_prompts=options.train_prompts,
     )

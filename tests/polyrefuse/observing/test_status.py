@@ -204,7 +204,7 @@ def test_a_build_is_found_by_its_dataset_folder_and_a_log_by_its_name(tmp_path):
     assert stage_of(read_status(tmp_path / "report.log.jsonl"), "translate")
 
 
-@pytest.mark.parametrize("name", [".", "nowhere", "file.jsonl"])
+@pytest.mark.parametrize("name", [".", "/", "nowhere", "file.jsonl"])
 def test_what_is_no_run_exits_2_and_says_what_was_looked_for(run, tmp_path, name):
     (tmp_path / "file.jsonl").write_text("{}\n")
     with pytest.raises(RunDirectoryError, match=r"is no run: there is no log\.jsonl and no sett"):
