@@ -21,6 +21,28 @@ def plain(path: Path) -> Path:
     return path
 
 
+def require_replaceable(path: Path | None, begin: str) -> None:
+    """Refuse an output that would take the place of a file of another kind: call before the work.
+
+    Args:
+        path: where it is to be written; nothing need be there.
+        begin: how every file of this kind begins.
+
+    Raises:
+        PolyRefuseError: a file is there that is not empty and begins otherwise.
+        OSError: it cannot be read.
+    """
+    if path is None or not path.is_file():
+        return
+    with path.open("rb") as stream:
+        found = stream.read(len(begin.encode()))
+    if found and found != begin.encode():
+        raise PolyRefuseError(
+            f"{path}: is a file of another kind, which would be lost.",
+            "Name another file, or remove it.",
+        )
+
+
 def require_own_files(folder: Path, names: Iterable[str] | None = None) -> None:
     """Refuse to write into a folder where what is written would go elsewhere, or wait for ever.
 

@@ -4,7 +4,8 @@ Knows nothing of what the rows mean.
 """
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 ASIDE = ".corrupt-"
@@ -13,6 +14,19 @@ HEADER = b"SQLite format 3\0"
 
 class DamagedError(sqlite3.DatabaseError):
     """A check of the whole file found a fault."""
+
+
+@contextmanager
+def in_words() -> Iterator[None]:
+    """Tell damage as such where SQLite describes it in bytes that are no UTF-8; also a decorator.
+
+    Raises:
+        DamagedError: in place of the `UnicodeDecodeError` that Python makes of it.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise DamagedError("holds names that are no UTF-8") from error
 
 
 def is_corrupt(error: sqlite3.Error) -> bool:
@@ -58,7 +72,7 @@ def read_back(damaged: Path, connection: sqlite3.Connection, table: str, key: st
                         f"INSERT OR IGNORE INTO {table} VALUES ({marks})",  # noqa: S608
                         row,
                     )
-        except sqlite3.Error:  # this is where the damage begins
+        except (sqlite3.Error, UnicodeDecodeError):  # this is where the damage begins
             continue
     connection.execute("COMMIT")
     return connection.total_changes - before

@@ -139,7 +139,8 @@ def load_model(
 
     Raises:
         ModelError: not found, no tokenizer or chat template, one that does not fit the weights, not
-            a decoder-only model, NaN weights, no such device, or no bitsandbytes.
+            a decoder-only model, NaN weights, no such device, no bitsandbytes, or an option that a
+            planted model does not have.
     """
     try:
         (system_prompt or "").encode("utf-8")
@@ -150,6 +151,15 @@ def load_model(
     if name.split(":")[0] == "planted":
         from polyrefuse_evaluation.planted import load_planted
 
+        _require_planted_options(
+            name,
+            revision=revision,
+            dtype=None if dtype in ("auto", "float32") else dtype,
+            chat_template=chat_template,
+            device_map=device_map,
+            quantization=quantization,
+            offload_folder=offload_folder,
+        )
         planted = load_planted(name, seed=seed)
         planted.system_prompt = system_prompt
         planted.__dict__.pop("chat", None)  # rendered without it
@@ -174,6 +184,15 @@ def load_model(
         _place(loaded, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     _require_usable(loaded)
     return loaded
+
+
+def _require_planted_options(name: str, **given: object) -> None:
+    """Refuse what would be ignored: a planted model is trained here, in float32, on the CPU."""
+    for option, value in given.items():
+        if value is not None:
+            raise ModelError(
+                f"{name}: a planted model has no --{option.replace('_', '-')}.", "Leave it out."
+            )
 
 
 def _load_weights(

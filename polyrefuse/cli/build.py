@@ -8,6 +8,7 @@ import typer
 from polyrefuse.cli.common import needs_extra, one_line
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
 from polyrefuse.observing import observed, stage
+from polyrefuse.plain_file import require_replaceable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -140,7 +141,9 @@ def build_validate(
             validate_to_file,
             write_report,
         )
+        from polyrefuse_builders.validation.report import BEGIN
 
+        require_replaceable(report, BEGIN)
         found: ValidationFigures
         log = report.with_suffix(".log.jsonl")
         with observed(report.parent, ("validate",), file=log), stage("validate"):

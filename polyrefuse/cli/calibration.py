@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from polyrefuse.cli.common import needs_extra, one_line, quiet_libraries
+from polyrefuse.plain_file import require_replaceable
 
 if TYPE_CHECKING:
     from polyrefuse.calibration_schema import Calibration
@@ -42,8 +43,10 @@ def calibrate_command(
     with needs_extra("evaluation"):
         quiet_libraries()
         from polyrefuse_evaluation.calibration import calibrate, read_references, save_calibration
+        from polyrefuse_evaluation.calibration.store import BEGIN
         from polyrefuse_evaluation.judges import get_judge
 
+        require_replaceable(out, BEGIN)
         data = read_references(reference, column)  # before a model is loaded
         settings: dict[str, Any] = {
             "url": judge_url,

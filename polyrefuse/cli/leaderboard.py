@@ -11,6 +11,7 @@ from polyrefuse.atomic import write_whole
 from polyrefuse.cli.common import needs_extra, one_line
 from polyrefuse.errors import AnswerIsNo, PolyRefuseError
 from polyrefuse.observing import observed, stage
+from polyrefuse.plain_file import require_replaceable
 
 if TYPE_CHECKING:
     from polyrefuse_evaluation.leaderboard.pull_request import PullRequestPlan
@@ -138,6 +139,7 @@ def verify_command(
         from polyrefuse_evaluation.leaderboard.sources import all_sources
         from polyrefuse_evaluation.leaderboard.verify import outline, verify, whole
 
+        require_replaceable(markdown, summary.BEGIN)
         # Asking again takes labels and prompts; without it, thousands of verdicts are kept small.
         verdicts = verify(paths, all_sources(dataset or []), whole if rescore else outline)
         rescores: dict[str, Rescore] = {}

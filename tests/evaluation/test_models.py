@@ -201,3 +201,17 @@ def test_a_dtype_or_device_that_does_not_exist_is_refused(saved):
     assert "float99" in error_of(saved, dtype="float99")
     with pytest.raises(ModelError, match=r"cannot be placed on device 'cuda:77'.*--device"):
         load_model(str(saved), device="cuda:77")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("revision", "main"), ("dtype", "bfloat16"), ("quantization", "4bit"), ("device_map", "auto")],
+)
+def test_an_option_that_a_planted_model_lacks_is_refused_and_not_ignored(option, value):
+    name = option.replace("_", "-")
+    with pytest.raises(ModelError, match=f"planted: a planted model has no --{name}"):
+        load_model("planted", **{option: value})
+
+
+def test_a_planted_model_takes_the_dtype_it_has_anyway():
+    assert load_model("planted", dtype="float32", device="cpu").name == "planted"

@@ -3,7 +3,11 @@
 import sqlite3
 from contextlib import closing
 
+import pytest
+
 from polyrefuse.sqlite_file import move_aside, read_back
+from polyrefuse_builders.translation import TranslationCache
+from polyrefuse_evaluation.judges.verdict_cache import VerdictCache
 
 TABLE = "CREATE TABLE things (name TEXT, value TEXT CHECK (value <> 'bad'), PRIMARY KEY (name))"
 
@@ -55,3 +59,25 @@ def test_rows_that_the_table_refuses_are_left_out(tmp_path):
     fill(path, [("a", "good"), ("b", "bad")], "CREATE TABLE things (name TEXT, value TEXT)")
     with closing(fresh(tmp_path / "new.sqlite")) as database:
         assert read_back(path, database, "things", "name") == 1
+
+
+def spoil_name(path):
+    """Give a table a name that is no UTF-8, and a definition that is none: SQLite quotes both."""
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA writable_schema = ON")
+        query = "UPDATE sqlite_master SET name = CAST(? AS TEXT), sql = CAST(? AS TEXT)"
+        database.execute(query, (b"\x80x", b"CREATE TABLE \x80x("))
+        database.commit()
+
+
+@pytest.mark.parametrize("cache", [TranslationCache, VerdictCache])
+def test_damage_that_sqlite_describes_in_no_utf8_is_damage(tmp_path, cache):
+    path = tmp_path / "cache.sqlite"
+    cache(path).close()
+    spoil_name(path)
+    with closing(sqlite3.connect(path)) as database, pytest.raises(UnicodeDecodeError):
+        database.execute("PRAGMA quick_check(1)")  # what Python makes of it, without `in_words`
+    cache(path).close()
+    assert (tmp_path / "cache.sqlite.corrupt-1").is_file()
+    cache(path).close()
+    assert not (tmp_path / "cache.sqlite.corrupt-2").exists()

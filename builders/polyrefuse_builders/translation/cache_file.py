@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from polyrefuse.errors import PolyRefuseError
-from polyrefuse.sqlite_file import DamagedError, is_corrupt
+from polyrefuse.sqlite_file import DamagedError, in_words, is_corrupt
 
 APPLICATION_ID = 0x506F5265  # "PoRe"
 SCHEMA_VERSION = 1
@@ -31,6 +31,7 @@ class CacheError(PolyRefuseError):
     """A cache file that cannot be opened or written."""
 
 
+@in_words()
 def connect(path: Path) -> sqlite3.Connection:
     """Open `path`, check that it is a sound translation cache, make the table where new."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=10, check_same_thread=False)

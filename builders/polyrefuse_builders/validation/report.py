@@ -154,6 +154,10 @@ def language_figures(language: str, rows: Iterable[RowReport], prompts: int) -> 
     return count.figures()
 
 
+BEGIN = '{"language": "'
+"""How a report begins."""
+
+
 def write_report(rows: Iterable[RowReport], path: Path) -> None:
     """Write one JSON object a row: language, id, verdict, reasons. Whole, or not at all.
 

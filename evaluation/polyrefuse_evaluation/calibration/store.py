@@ -22,6 +22,10 @@ def calibration_path(judge: str, version: str) -> Path:
     return root / f"{name or 'judge'}-{digest}.json"
 
 
+BEGIN = '{\n  "schema_version": 1,\n  "judge": '
+"""How a stored calibration begins."""
+
+
 def save_calibration(calibration: Calibration, path: Path | None = None) -> Path:
     """Write a calibration atomically, by default to where `find_calibration` looks; return where.
 

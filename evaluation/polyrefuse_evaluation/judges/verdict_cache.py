@@ -14,7 +14,14 @@ from polyrefuse.errors import PolyRefuseError
 from polyrefuse.outcomes import Outcome
 from polyrefuse.plain_file import plain
 from polyrefuse.run_lock import say
-from polyrefuse.sqlite_file import DamagedError, is_corrupt, is_sqlite, move_aside, read_back
+from polyrefuse.sqlite_file import (
+    DamagedError,
+    in_words,
+    is_corrupt,
+    is_sqlite,
+    move_aside,
+    read_back,
+)
 from polyrefuse_evaluation.judges.types import Judgement
 
 _TABLE = (
@@ -35,6 +42,7 @@ def cache_key(*parts: str | None) -> str:
     return hashlib.sha256(json.dumps(parts).encode("ascii")).hexdigest()
 
 
+@in_words()
 def _connect(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=30.0, isolation_level=None)
     try:

@@ -47,11 +47,15 @@ def describe_rescore(found: Rescore) -> str:
     )
 
 
+BEGIN = "## PolyRefuse leaderboard: "
+"""How the verdicts begin as Markdown."""
+
+
 def markdown(verdicts: Sequence[Verdict], rescores: Mapping[str, Rescore] | None = None) -> str:
     """Return the verdicts as Markdown for a comment on a pull request."""
     rejected = sum(not verdict.accepted for verdict in verdicts)
     head = f"{len(verdicts) - rejected} accepted, {rejected} rejected"
-    parts = [f"## PolyRefuse leaderboard: {head}", ""]
+    parts = [f"{BEGIN}{head}", ""]
     for verdict in sorted(verdicts, key=lambda item: item.accepted):
         word = "accepted" if verdict.accepted else f"rejected, {_reasons(verdict)}"
         parts.append(f"### {code(verdict.model)}: {word}")
