@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from polyrefuse.languages import LANGUAGES
 from polyrefuse.outside_json import parse_json
 from polyrefuse.plain_file import plain
 from polyrefuse_evaluation.integrations.foreign_run import (
@@ -61,6 +62,12 @@ def _run(results_path: Path, results: dict[str, Any]) -> ForeignRun:
             f"{results_path}: holds no results of the tasks {PREFIX}<language>.",
             "Run the group polyrefuse with --include_path integrations/lm_eval.",
         )
+    for task in tasks:  # it becomes part of a file's name
+        if task.removeprefix(PREFIX) not in LANGUAGES:
+            raise ForeignLogError(
+                f"{results_path}: {task[:80]!r} is no task of this version.",
+                "Run it again with the tasks of this version.",
+            )
     arguments = _arguments(results_path, config)
     _require_template(results_path, results)
     answers: list[Answer] = []

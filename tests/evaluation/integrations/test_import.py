@@ -113,6 +113,16 @@ def test_missing_samples_are_named(harness_copy):
         read_lm_eval_log(folder)
 
 
+@pytest.mark.parametrize("task", ["polyrefuse_xx", "polyrefuse_" + "e" * 400, "polyrefuse_en/../x"])
+def test_a_task_that_is_none_is_named_and_no_file_is_looked_for(harness_copy, task):
+    (path,) = harness_copy().rglob("results_*.json")
+    results = json.loads(path.read_text("utf-8"))
+    results["configs"][task] = {}
+    path.write_text(json.dumps(results), "utf-8")
+    with pytest.raises(ForeignLogError, match="is no task of this version"):
+        read_lm_eval_log(path)
+
+
 def changing(**changes):
     def change(row):
         if row["doc"]["label"] == "harmful":
