@@ -31,6 +31,9 @@ def progress_bar(
     )
 
     console = Console(stderr=True)
+    if not (shown and console.is_terminal):  # some releases of rich end a bar unseen with a line
+        yield lambda steps: None
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -38,8 +41,7 @@ def progress_bar(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    disable = not (shown and console.is_terminal)
-    with Progress(*columns, console=console, disable=disable) as progress:
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task(description, total=total)
         yield lambda steps: progress.advance(task, steps)
 

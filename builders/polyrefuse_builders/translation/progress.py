@@ -32,7 +32,9 @@ class TranslationProgress:
             Remaining(),
             TextColumn("[red]{task.fields[failed]}"),
         )
-        self._bars = Progress(*columns, console=Console(stderr=True), disable=not shown)
+        self._bars = Progress(
+            *columns, console=Console(stderr=True, quiet=not shown), disable=not shown
+        )
         self._tasks: dict[str, TaskID] = {
             language: self._bars.add_task(language, total=total, failed="")
             for language, total in totals.items()
