@@ -149,9 +149,9 @@ def load_model(
             "--system-prompt is not UTF-8.", "Give it in UTF-8, from a terminal that is."
         ) from error
     if name.split(":")[0] == "planted":
-        from polyrefuse_evaluation.planted import load_planted
+        from polyrefuse_evaluation.planted import load_planted, require_planted_options
 
-        _require_planted_options(
+        require_planted_options(
             name,
             revision=revision,
             dtype=None if dtype in ("auto", "float32") else dtype,
@@ -184,15 +184,6 @@ def load_model(
         _place(loaded, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     _require_usable(loaded)
     return loaded
-
-
-def _require_planted_options(name: str, **given: object) -> None:
-    """Refuse what would be ignored: a planted model is trained here, in float32, on the CPU."""
-    for option, value in given.items():
-        if value is not None:
-            raise ModelError(
-                f"{name}: a planted model has no --{option.replace('_', '-')}.", "Leave it out."
-            )
 
 
 def _load_weights(

@@ -84,6 +84,19 @@ def planted_pair(variant: str = "single", seed: int = 0) -> PlantedPair:
     return PlantedPair(folder, variant, planted_vectors(variant, seed))
 
 
+def require_planted_options(name: str, **given: object) -> None:
+    """Refuse what would be ignored: a planted model is trained here, in float32, on the CPU.
+
+    Raises:
+        ModelError: an option is given (is not None); names it.
+    """
+    for option, value in given.items():
+        if value is not None:
+            raise ModelError(
+                f"{name}: a planted model has no --{option.replace('_', '-')}.", "Leave it out."
+            )
+
+
 def load_planted(name: str, seed: int = 0) -> LoadedModel:
     """Load ``planted``, ``planted:two``, ``planted:none`` or ``planted:base``.
 

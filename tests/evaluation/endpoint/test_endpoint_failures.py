@@ -28,7 +28,7 @@ from tests.support.chat_server import Answer, ChatServer, completion, stream
 BAD = [
     Answer(status=429, headers={"Retry-After": "0"}),
     Answer(status=500, body=b"<html>oh no</html>"),
-    Answer(delay=0.5),
+    Answer(delay=3.0),
     Answer(body=b'{"choices": [{"mess'),
     Answer(body=b'{"choices": []}'),
     Answer(body=b'{"error": {"message": "upstream"}}'),
@@ -41,7 +41,7 @@ def test_every_kind_of_failure_passes_unseen_where_a_later_attempt_succeeds(
     server: ChatServer, tmp_path: Path
 ) -> None:
     server.first = list(BAD)
-    result = run(server, tmp_path, timeout=0.25, attempts=len(BAD) + 1)
+    result = run(server, tmp_path, timeout=1.5, attempts=len(BAD) + 1)
     assert result.failed == 0
     assert len(rows(tmp_path / "completions.jsonl")) == PROMPTS
     assert len(server.requests) == PROMPTS + len(BAD)
@@ -54,7 +54,7 @@ def test_what_keeps_failing_is_recorded_and_only_that_is_asked_again(
     fate = dict(zip(harmful[:4], (BAD[1], BAD[2], BAD[3], BAD[4]), strict=True))
     server.answer = lambda request: fate.get(prompt_in(request)) or model(request)
 
-    first = run(server, tmp_path, timeout=0.25, attempts=2)
+    first = run(server, tmp_path, timeout=1.5, attempts=2)
 
     assert first.failed == 4
     assert sum(cell.counts[Outcome.UNPARSED] for cell in first.cells) == 4
@@ -66,7 +66,7 @@ def test_what_keeps_failing_is_recorded_and_only_that_is_asked_again(
     assert all(before[text] == (2 if text in fate else 1) for text in labels())
 
     server.answer = model
-    second = run(server, tmp_path, timeout=0.25, attempts=2)
+    second = run(server, tmp_path, timeout=1.5, attempts=2)
 
     assert second.failed == 0
     again = asked(server) - before
