@@ -94,19 +94,20 @@ def decode_rows(argument: bytes) -> Iterator[bytes]:
     _require_modest(file.metadata, asked)
     for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, use_threads=False):
         batch.validate(full=True)
-        left -= sum(_size(column) for column in batch.columns)
+        sizes = [_size(column) for column in batch.columns]
+        left -= sum(sizes)
         if left < 0:
             raise UnreadableParquetError(f"unpacks to more than {asked['bytes']} bytes")
-        yield packed(_smaller(batch))
+        yield packed(_smaller(batch, sizes))
 
 
-def packed(batch: "pyarrow.RecordBatch") -> bytes:
-    """Return a batch as a stream of Arrow's."""
+def packed(rows: "pyarrow.RecordBatch | pyarrow.Table") -> bytes:
+    """Return rows as a stream of Arrow's, which is how a child gives them to its parent."""
     import pyarrow
 
     sink = pyarrow.BufferOutputStream()
-    with pyarrow.ipc.new_stream(sink, batch.schema) as stream:
-        stream.write_batch(batch)
+    with pyarrow.ipc.new_stream(sink, rows.schema) as stream:
+        stream.write(rows)
     content: bytes = sink.getvalue().to_pybytes()
     return content
 
@@ -117,15 +118,15 @@ def _unpacked(piece: bytes) -> "pyarrow.RecordBatch":
     return pyarrow.ipc.open_stream(piece).read_next_batch()
 
 
-def _smaller(batch: "pyarrow.RecordBatch") -> "pyarrow.RecordBatch":
-    """Return a batch without dictionaries of more than its own rows use."""
+def _smaller(batch: "pyarrow.RecordBatch", sizes: list[int]) -> "pyarrow.RecordBatch":
+    """Return a batch without dictionaries of more than its own rows use, by `_size` of columns."""
     import pyarrow
 
     columns = [
         column.dictionary_decode()
-        if isinstance(column, pyarrow.DictionaryArray) and _size(column) < column.dictionary.nbytes
+        if isinstance(column, pyarrow.DictionaryArray) and size < column.dictionary.nbytes
         else column
-        for column in batch.columns
+        for column, size in zip(batch.columns, sizes, strict=True)
     ]
     return pyarrow.RecordBatch.from_arrays(columns, names=batch.schema.names)
 

@@ -26,7 +26,7 @@ from polyrefuse_builders.sources import ManifestError
 from polyrefuse_builders.translate_folder import translate_folder
 from polyrefuse_builders.translation import EngineError, RejectedText
 from polyrefuse_builders.translation.engine import FailureKind
-from tests.support.inputs import SOURCE_ENTRY
+from tests.support.inputs import SOURCE_ENTRY, TEXT_COLUMN
 
 ROOT = Path(__file__).parents[2]
 UPSTREAM = ROOT.parent / "shared" / "upstream"
@@ -75,7 +75,7 @@ def place(tmp_path):
         (tmp_path / "mirror" / name).mkdir(parents=True)
         lines = "".join(json.dumps({"text": row}) + "\n" for row in rows)
         (tmp_path / "mirror" / name / "rows.jsonl").write_text(lines)
-        manifest += SOURCE_ENTRY.format(name=name, label=label)
+        manifest += SOURCE_ENTRY.format(name=name, label=label, more=TEXT_COLUMN)
     (tmp_path / "sources.toml").write_text(manifest)
     return tmp_path
 

@@ -15,7 +15,7 @@ from tests.builders.translation.conftest import Service
 from tests.faults.children import Children, Ended, units
 from tests.faults.places import size_of
 from tests.support.chat_server import ChatServer, chat_server, completion
-from tests.support.inputs import SOURCE_ENTRY
+from tests.support.inputs import SOURCE_ENTRY, TEXT_COLUMN
 
 SENTENCES = (Path(__file__).parents[1] / "builders" / "portuguese.tsv").read_text("utf-8")
 SAMPLE = ["planted", "--languages", "de", "--limit", "3", "--max-new-tokens", "8"]
@@ -162,7 +162,7 @@ def _build(service: Service, place: Path) -> Iterator[Scene]:
         (sources / "mirror" / name).mkdir(parents=True)
         lines = "".join(json.dumps({"text": row}) + "\n" for row in rows)
         (sources / "mirror" / name / "rows.jsonl").write_text(lines)
-        manifest += SOURCE_ENTRY.format(name=name, label=label)
+        manifest += SOURCE_ENTRY.format(name=name, label=label, more=TEXT_COLUMN)
     (sources / "sources.toml").write_text(manifest)
     dataset = place / "dataset" / "english"
     small_dataset(dataset, ["en"])

@@ -16,11 +16,14 @@ host = "folder"
 repository = "{name}"
 format = "jsonl"
 files = [{{ path = "rows.jsonl" }}]
-columns = {{ text = "text" }}
 label = "{label}"
 split = "hash"
+{more}
 """
-"""A source of a sources.toml that is a folder of JSON lines: format it with name and label."""
+"""A source of a sources.toml that is a folder of JSON lines: format it with name, label, more."""
+
+TEXT_COLUMN = 'columns = { text = "text" }'
+"""What more it says where the prompt stands in the field ``text``."""
 
 
 def copy_english_and_thai(folder: Path) -> Path:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from polyrefuse.isolated import CrashedError, DecodingError, isolated
 from polyrefuse.languages import LANGUAGE_CODES
 from polyrefuse.outcomes import Outcome
+from polyrefuse.parquet import packed
 from polyrefuse.prompts import LABELS as PROMPT_LABELS
 from polyrefuse.prompts import Label
 from polyrefuse_evaluation.leaderboard.names import DIGEST
@@ -148,10 +149,7 @@ def decode_labels(content: bytes) -> Iterator[bytes]:
         raise ValueError(f"is no Parquet file that can be read ({kind})") from error
     if fault is not None:
         raise ValueError(fault)
-    sink = pyarrow.BufferOutputStream()
-    with pyarrow.ipc.new_stream(sink, table.schema) as stream:
-        stream.write_table(table)
-    yield sink.getvalue().to_pybytes()
+    yield packed(table)
 
 
 def _schema() -> "pyarrow.Schema":

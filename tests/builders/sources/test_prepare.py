@@ -12,24 +12,10 @@ from polyrefuse_builders.sources.prepare import prepare
 from polyrefuse_builders.sources.recipe import RecipeSource
 from polyrefuse_builders.splits import read_splits
 from polyrefuse_builders.upstream_errata import near_duplicates
+from tests.support.inputs import SOURCE_ENTRY
 
 ROOT = Path(__file__).parents[3]
 UPSTREAM = ROOT.parent / "shared" / "upstream"
-
-ENTRY = """
-[sources.{name}]
-title = "{name}"
-homepage = "https://example.org"
-licence = "MIT"
-confirmed = true
-host = "folder"
-repository = "{name}"
-format = "jsonl"
-files = [{{ path = "rows.jsonl" }}]
-label = "{label}"
-split = "hash"
-{more}
-"""
 
 
 class Sources:
@@ -46,7 +32,7 @@ class Sources:
         (self.mirror / name).mkdir(parents=True)
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         (self.mirror / name / "rows.jsonl").write_text(lines)
-        self.text += ENTRY.format(name=name, label=label, more=more)
+        self.text += SOURCE_ENTRY.format(name=name, label=label, more=more)
         self.manifest.write_text(self.text)
 
     def prepare(self, recipe: str | None = None, limit: int | None = None):
